@@ -1,0 +1,108 @@
+"""Dead letters: what could not be used, why, and enough to try it again. The embedder writes them, people and tools read them.
+
+The dead-letter topic is compacted and keyed like the records (by image id, or by `<partition>/<offset>` where a
+record has no key), so a record that is tried again and fails again still counts once.
+"""
+
+import base64
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+SCHEMA_VERSION: Final = 1
+
+
+class Reason(StrEnum):
+    """Why a record could not be used. The codes are part of the contract; dashboards and replays select by them."""
+
+    BAD_RECORD = "bad_record"
+    """The value is not JSON, or not a record of a known schema version."""
+    KEY_MISMATCH = "key_mismatch"
+    """The Kafka key is missing or is not the record's id."""
+    BLOCKED_URL = "blocked_url"
+    """The URL points where the fetcher must not go."""
+    DEAD_LINK = "dead_link"
+    """The server answered with a permanent error (404, 410, 403 and other 4xx)."""
+    UNREACHABLE = "unreachable"
+    """No answer in time, or only server errors, after retries."""
+    TOO_LARGE = "too_large"
+    """More bytes than the cap."""
+    NOT_AN_IMAGE = "not_an_image"
+    """The bytes are of no known image format (an HTML page, say)."""
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    """An image, but of a format that is not decoded (SVG, TIFF, PSD)."""
+    TRUNCATED = "truncated"
+    """The image ends early or is damaged."""
+    DECOMPRESSION_BOMB = "decompression_bomb"
+    """More pixels than the cap."""
+    ENCODE_FAILED = "encode_failed"
+    """The encoder gave no usable vector."""
+    REJECTED_BY_INDEX = "rejected_by_index"
+    """Elasticsearch refused the document for good."""
+
+
+class DeadLetter(BaseModel):
+    """One record that could not be used, with its reason and its place in the source topic."""
+
+    model_config = ConfigDict(frozen=True)
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    reason: Reason
+    detail: str = Field(description="One sentence for people.", max_length=2_000)
+    topic: str
+    partition: int
+    offset: int
+    key: str | None
+    value: str
+    value_encoding: Literal["utf-8", "base64"]
+    failed_at: AwareDatetime
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        reason: Reason,
+        detail: str,
+        topic: str,
+        partition: int,
+        offset: int,
+        key: bytes | None,
+        value: bytes,
+        failed_at: datetime | None = None,
+    ) -> "DeadLetter":
+        """Make a dead letter; `value` is kept as text where it is text, as base64 otherwise."""
+        try:
+            text, encoding = value.decode(), "utf-8"
+        except UnicodeDecodeError:
+            text, encoding = base64.b64encode(value).decode(), "base64"
+        return cls(
+            reason=reason,
+            detail=detail[:2_000],
+            topic=topic,
+            partition=partition,
+            offset=offset,
+            key=None if key is None else key.decode(errors="replace"),
+            value=text,
+            value_encoding=encoding,  # type: ignore[arg-type]
+            failed_at=failed_at or datetime.now(UTC),
+        )
+
+    @property
+    def message_key(self) -> bytes:
+        """The key under which this letter is published."""
+        return (self.key or f"{self.partition}/{self.offset}").encode()
+
+    def original_value(self) -> bytes:
+        """The bytes that stood in the source topic."""
+        return base64.b64decode(self.value) if self.value_encoding == "base64" else self.value.encode()
+
+    def to_bytes(self) -> bytes:
+        """The letter as UTF-8 JSON."""
+        return self.model_dump_json().encode()
+
+    @classmethod
+    def from_bytes(cls, value: bytes) -> "DeadLetter":
+        """Read a letter; raises pydantic's `ValidationError` where it is none."""
+        return cls.model_validate_json(value)

@@ -1,0 +1,67 @@
+"""Names that more than one process derives: each is a pure function of what it names."""
+
+import hashlib
+import re
+
+DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+"""RFC 1123 label. Neither a namespace nor a collection can hold a dot, so `a.b` splits only one way."""
+
+COLLECTION_NAME_LIMIT = 40
+NAMESPACE_LIMIT = 63
+DEFAULT_NAMESPACE = "default"
+
+MODEL_DIMS_TAG = "imagesearch.dims"
+"""Tag of a registered MLflow model version that gives the length of its vectors, so that an index can be created without loading the model."""
+
+
+def collection_key(namespace: str, collection: str) -> str:
+    """Return `<namespace>.<collection>`, checked; the stem of every other name.
+
+    Raises:
+        ValueError: one of the two is not a DNS label or is too long.
+    """
+    for what, name, limit in (
+        ("namespace", namespace, NAMESPACE_LIMIT),
+        ("collection", collection, COLLECTION_NAME_LIMIT),
+    ):
+        if not DNS_LABEL.fullmatch(name) or len(name) > limit:
+            raise ValueError(
+                f"{what} {name!r} is not a name: use at most {limit} lower-case letters, digits and '-', "
+                "beginning and ending with a letter or digit"
+            )
+    return f"{namespace}.{collection}"
+
+
+def topic(namespace: str, collection: str) -> str:
+    """The compacted topic that holds a collection's records, keyed by image id."""
+    return f"imagesearch.{collection_key(namespace, collection)}"
+
+
+def dead_letter_topic(records_topic: str) -> str:
+    """The topic beside `records_topic` for what could not be used."""
+    return f"{records_topic}.failed"
+
+
+def alias(namespace: str, collection: str) -> str:
+    """The alias through which a collection is searched."""
+    return collection_key(namespace, collection)
+
+
+def index(namespace: str, collection: str, model_name: str, model_version: str) -> str:
+    """The index that holds a collection's vectors of one model version."""
+    return f"{alias(namespace, collection)}.{model_hash(model_name, model_version)}"
+
+
+def model_hash(model_name: str, model_version: str) -> str:
+    """Eight hexadecimal digits that stand for a model version in names with a narrow alphabet."""
+    return hashlib.blake2s(f"{model_name}/{model_version}".encode(), digest_size=4).hexdigest()
+
+
+def model_uri(model_name: str, model_version: str) -> str:
+    """The MLflow address of a registered model version."""
+    return f"models:/{model_name}/{model_version}"
+
+
+def image_id(source_kind: str, native_id: str) -> str:
+    """`<source kind>:<native id>`: the Kafka key and the Elasticsearch `_id` of a picture."""
+    return f"{source_kind}:{native_id}"
