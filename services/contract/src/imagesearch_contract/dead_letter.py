@@ -85,7 +85,7 @@ class DeadLetter(BaseModel):
             offset=offset,
             key=None if key is None else key.decode(errors="replace"),
             value=text,
-            value_encoding=encoding,  # type: ignore[arg-type]
+            value_encoding=encoding,
             failed_at=failed_at or datetime.now(UTC),
         )
 
