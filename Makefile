@@ -1,0 +1,114 @@
+# Every verb of the project. `make help` lists them; CI, the pre-commit hooks and people run the same ones.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV := .venv
+BIN := $(VENV)/bin
+CACHE := $(HOME)/.cache/imagesearch
+MEMBERS := $(wildcard services/*/pyproject.toml dev/*/pyproject.toml)
+MEMBER_DIRS := $(MEMBERS:/pyproject.toml=)
+PYTHON_CODE := $(MEMBER_DIRS) bench conftest.py
+
+# Compiled bytecode is kept: without it every process that imports ray or mlflow starts seconds later.
+unexport PYTHONDONTWRITEBYTECODE
+# Nothing that is started here reports to anybody.
+export RAY_USAGE_STATS_ENABLED := 0
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+SOURCE ?= stamps
+TEXT ?=
+MODEL ?= starter
+
+.PHONY: help
+help: ## List these targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+## -- the two commands of the README
+
+.PHONY: demo
+demo: setup ## Run everything on this machine: SOURCE=stamps|openmoji|flickr TEXT="..." MODEL=<Hugging Face id>
+	@exec $(BIN)/imagesearch-dev demo --source "$(SOURCE)" --text "$(TEXT)" --model "$(MODEL)"
+
+.PHONY: test
+test: check unit web-test integration smoke ## Every check and test, the browser's included
+
+## -- set-up
+
+.PHONY: setup
+setup: $(VENV)/.installed web/dist/index.html ## Install the locked Python packages, the web page's too, and build the page
+
+UV := $(shell command -v uv || echo $(CACHE)/uv/bin/uv)
+
+$(VENV)/.installed: requirements.lock pyproject.toml $(MEMBERS)
+	@bash dev/prerequisites.sh
+	@test -x "$(UV)" || (echo "==> Installing uv" && python3 -m venv $(CACHE)/uv && $(CACHE)/uv/bin/pip install --quiet uv)
+	@echo "==> Installing the Python packages of requirements.lock (7 GB, torch is most of it)"
+	@test -x $(BIN)/python || $(UV) venv --quiet --seed $(VENV)
+	@VIRTUAL_ENV=$(VENV) $(UV) pip sync --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBER_DIRS))
+	@touch $@
+
+web/node_modules/.installed: web/package.json web/package-lock.json
+	@bash dev/prerequisites.sh
+	@echo "==> Installing the web page's packages"
+	@cd web && npm ci --no-progress --loglevel=error
+	@touch $@
+
+WEB_SOURCES := $(shell find web/src web/index.html web/public -type f 2>/dev/null) web/vite.config.ts
+
+web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
+	@echo "==> Building the web page"
+	@cd web && npm run --silent build
+
+## -- checks and tests, from quick to long
+
+.PHONY: check
+check: setup ## Format, lint, types, import contracts, and that no generated file has drifted
+	$(BIN)/ruff format --check $(PYTHON_CODE)
+	$(BIN)/ruff check $(PYTHON_CODE)
+	$(BIN)/mypy $(PYTHON_CODE)
+	$(BIN)/lint-imports
+	cd web && npm run --silent check
+
+.PHONY: unit
+unit: $(VENV)/.installed ## Unit tests: seconds, no servers
+	$(BIN)/pytest -m "not integration"
+
+.PHONY: integration
+integration: $(VENV)/.installed ## Tests against real Kafka, Elasticsearch, Spark, Ray Serve and MLflow
+	$(BIN)/pytest -m integration
+
+.PHONY: web-test
+web-test: web/node_modules/.installed ## The web page's unit tests
+	cd web && npm test --silent
+
+.PHONY: smoke
+smoke: setup ## Start everything, search by text and by picture, click through it in Chromium, stop
+	@bash dev/prerequisites.sh chromium
+	@exec $(BIN)/imagesearch-dev smoke --browser
+
+.PHONY: format
+format: $(VENV)/.installed web/node_modules/.installed ## Format the code and apply the linters' safe fixes
+	$(BIN)/ruff format $(PYTHON_CODE)
+	$(BIN)/ruff check --fix $(PYTHON_CODE)
+	cd web && npm run --silent format
+
+## -- generated files
+
+.PHONY: schema
+schema: setup ## Write the JSON Schema of the Kafka record, the API's OpenAPI, and the web page's types from it
+	$(BIN)/python -m imagesearch_contract.schema > services/contract/record.schema.json
+	$(BIN)/python -m imagesearch_search.openapi > services/search/openapi.json
+	cd web && npm run --silent types
+
+.PHONY: lock
+lock: ## Resolve requirements.lock anew from every pyproject.toml (UPGRADE=--upgrade for newer versions)
+	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev $(UPGRADE) pyproject.toml \
+	  $(addprefix --no-emit-package ,$(subst _,-,$(notdir $(wildcard services/*/src/* dev/*/src/*)))) -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove what was installed and built here (the downloads in ~/.cache/imagesearch stay)
+	rm -rf $(VENV) web/node_modules web/dist .mypy_cache .pytest_cache .ruff_cache
