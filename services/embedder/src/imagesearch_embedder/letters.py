@@ -1,0 +1,128 @@
+"""The dead-letter topic: writes letters, each once, also when Spark runs a batch again. `worker` makes the `LetterBox`."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from imagesearch_contract.dead_letter import DeadLetter
+from pydantic import ValidationError
+
+FLUSH_TIMEOUT: Final = 120.0
+"""Seconds until letters that Kafka does not take fail the batch; Spark then runs it again."""
+READ_TIMEOUT: Final = 30.0
+"""Seconds without any progress after which reading the topic fails."""
+
+Place = tuple[int, int]
+"""Partition and offset of a record in the records topic."""
+
+
+class LettersNotDeliveredError(RuntimeError):
+    """Kafka did not take the letters, or did not give them back."""
+
+
+class LetterBox:
+    """Writes to one dead-letter topic."""
+
+    def __init__(self, bootstrap_servers: str, topic: str, *, replay: bool) -> None:
+        """Set up; nothing connects until there is a letter.
+
+        Args:
+            bootstrap_servers: Kafka.
+            topic: the dead-letter topic.
+            replay: this batch may have run before, so what is in the topic already is not written again.
+        """
+        self._servers, self._topic, self._replay = bootstrap_servers, topic, replay
+        self._known: set[Place] | None = None
+        self._producer: Producer | None = None
+
+    def write(self, letters: Sequence[DeadLetter]) -> None:
+        """Write the letters; return once Kafka has them.
+
+        Raises:
+            LettersNotDeliveredError: Kafka did not take them in time, or refused one.
+        """
+        new = [letter for letter in letters if (letter.partition, letter.offset) not in self._written(letters)]
+        if not new:
+            return
+        faults: list[str] = []
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            if error is not None:
+                faults.append(str(error))
+
+        producer = self._open()
+        for letter in new:
+            producer.produce(self._topic, key=letter.message_key, value=letter.to_bytes(), on_delivery=delivered)
+        if producer.flush(FLUSH_TIMEOUT) or faults:
+            raise LettersNotDeliveredError(
+                f"{len(new)} dead letters could not be written to {self._topic}: {faults[0] if faults else 'time is up'}"
+            )
+
+    def _open(self) -> Producer:
+        if self._producer is None:
+            self._producer = Producer(
+                {"bootstrap.servers": self._servers, "enable.idempotence": True, "compression.type": "lz4"}
+            )
+        return self._producer
+
+    def _written(self, letters: Sequence[DeadLetter]) -> set[Place]:
+        if not self._replay or not letters:
+            return set()
+        if self._known is None:
+            # A task reads its partition upwards, so nothing it has still to write lies before its first letter.
+            first = min(letter.offset for letter in letters)
+            partitions = {letter.partition for letter in letters}
+            self._known = {
+                (letter.partition, letter.offset)
+                for letter in read_letters(self._servers, self._topic)
+                if letter.topic == letters[0].topic and letter.partition in partitions and letter.offset >= first
+            }
+        return self._known
+
+
+def read_letters(bootstrap_servers: str, topic: str) -> Iterator[DeadLetter]:
+    """Read the dead-letter topic from its start to its present end, skipping what is no letter.
+
+    It is read once after a start and after a failed task; the cost is one pass over a compacted topic.
+
+    Raises:
+        LettersNotDeliveredError: the topic is missing, or Kafka does not answer.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": f"{topic}.reader",  # librdkafka wants one; nothing is committed under it
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "earliest",
+        }
+    )
+    try:
+        partitions = consumer.list_topics(topic, timeout=READ_TIMEOUT).topics[topic].partitions
+        if not partitions:
+            raise LettersNotDeliveredError(
+                f"topic {topic} does not exist; whoever owns the collection has to create it"
+            )
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        unread = set(partitions)
+        while unread:
+            message = consumer.poll(READ_TIMEOUT)
+            if message is None:
+                raise LettersNotDeliveredError(f"Kafka gave nothing of topic {topic} for {READ_TIMEOUT:.0f} s")
+            if (error := message.error()) is not None:
+                if error.code() != KafkaError._PARTITION_EOF:
+                    raise LettersNotDeliveredError(f"topic {topic} cannot be read: {error}")
+                unread.discard(message.partition())
+            elif letter := _letter(message.value()):
+                yield letter
+    except KafkaException as error:
+        raise LettersNotDeliveredError(f"topic {topic} cannot be read: {error}") from error
+    finally:
+        consumer.close()
+
+
+def _letter(value: bytes | None) -> DeadLetter | None:
+    try:
+        return None if value is None else DeadLetter.from_bytes(value)
+    except ValidationError:
+        return None

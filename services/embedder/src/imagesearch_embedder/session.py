@@ -1,0 +1,82 @@
+"""The Spark session of the embedder, and the JDK it needs. `main` opens it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+from imagesearch_contract.settings import EmbedderSettings
+from pyspark.sql import SparkSession
+
+OLDEST_JAVA: Final = 17
+KAFKA_CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
+FRAME_MESSAGES: Final = 256
+"""Messages per Arrow frame, the unit of work in a worker: several encoder batches, so that downloads overlap with them."""
+
+_HOW_TO = "Install one (`apt install openjdk-17-jre-headless`, `brew install openjdk@17`, or from https://adoptium.net) or set JAVA_HOME"
+
+
+class JavaError(RuntimeError):
+    """There is no JDK that Spark can use; the message says how to get one."""
+
+
+def check_java() -> None:
+    """Refuse early and in plain words what Spark would refuse late and in Java's.
+
+    Raises:
+        JavaError: none found, or one that is too old.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = str(Path(home, "bin", "java")) if home else "java"
+    if shutil.which(java) is None:
+        where = f"JAVA_HOME is {home}, but {java} is no program" if home else "there is no `java` on the PATH"
+        raise JavaError(f"Spark needs Java {OLDEST_JAVA} or later, and {where}. {_HOW_TO}.")
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr  # noqa: S603  the user's own JDK
+    version = java_version(told)
+    if version is None or version < OLDEST_JAVA:
+        found = told.splitlines()[0] if told else "nothing that it would say"
+        raise JavaError(f"Spark needs Java {OLDEST_JAVA} or later, and {java} is {found}. {_HOW_TO}.")
+
+
+def java_version(told: str) -> int | None:
+    """Return the major version in what `java -version` says; None where there is none."""
+    match = re.search(r'version "(?:1\.)?(\d+)', told)
+    return int(match[1]) if match else None
+
+
+def spark_conf(settings: EmbedderSettings) -> dict[str, str]:
+    """Spark's configuration for these settings."""
+    conf = {
+        "spark.app.name": f"imagesearch-embedder {settings.topic}",
+        "spark.master": settings.spark_master,
+        "spark.driver.memory": "1g",
+        "spark.ui.enabled": str(settings.spark_ui_port > 0).lower(),
+        "spark.ui.port": str(settings.spark_ui_port),
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "WARN",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(FRAME_MESSAGES),
+        # The worker process holds the loaded encoder: it has to live on from one micro-batch to the next.
+        "spark.python.worker.reuse": "true",
+    }
+    if settings.spark_jars:
+        conf["spark.jars"] = ",".join(settings.spark_jars)
+    else:
+        conf["spark.jars.packages"] = KAFKA_CONNECTOR
+    if settings.spark_master.startswith("local"):
+        conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+    return conf
+
+
+def open_session(settings: EmbedderSettings) -> SparkSession:
+    """Start the JVM. Its Python workers run under this interpreter.
+
+    Raises:
+        JavaError: there is no JDK for it.
+    """
+    check_java()
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    return SparkSession.builder.config(map=dict(spark_conf(settings))).getOrCreate()
