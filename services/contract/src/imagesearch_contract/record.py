@@ -20,6 +20,9 @@ TAGS_LIMIT = 500
 ID_LIMIT = 500
 """Characters; Elasticsearch allows an `_id` of 512 bytes, and ids are ASCII."""
 
+ImageId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*:[\x21-\x7e]+$", max_length=ID_LIMIT)]
+"""`<source kind>:<native id>`, the Kafka key and the Elasticsearch `_id`."""
+
 Url = Annotated[str, Field(min_length=1, max_length=URL_LIMIT, pattern=r"^https?://")]
 
 
@@ -46,7 +49,7 @@ class ImageRecord(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     schema_version: Literal[1] = SCHEMA_VERSION
-    id: str = Field(pattern=r"^[a-z][a-z0-9-]*:[\x21-\x7e]+$", max_length=ID_LIMIT, examples=["flickr:53466812"])
+    id: ImageId = Field(examples=["flickr:53466812"])
     url: Url = Field(description="The picture to fetch and embed; the source's medium size where there is a choice.")
     thumbnail_url: Url | None = Field(default=None, description="A small picture for the result grid.")
     page_url: Url | None = Field(default=None, description="Where a person sees the original.")

@@ -168,7 +168,7 @@ class FlickrSource(BaseModel):
     user_id: str | None = None
     group_id: str | None = None
     licenses: tuple[str, ...] = Field(
-        default=("CC-BY-2.0", "CC-BY-SA-2.0", "CC0-1.0", "PDM-1.0", "CC-BY-4.0", "CC-BY-SA-4.0"),
+        default=("CC-BY-2.0", "CC-BY-SA-2.0", "CC0-1.0", "CC-PDM-1.0", "CC-BY-4.0", "CC-BY-SA-4.0"),
         min_length=1,
         description="SPDX identifiers of the licences that are taken.",
     )
@@ -204,7 +204,13 @@ class EmbedderSettings(KafkaSettings, ElasticsearchSettings, FetchSettings, Mode
 
     index: str = Field(min_length=1)
     checkpoint_location: str = Field(min_length=1, description="A directory or Hadoop URL that outlives the driver.")
-    spark_master: str = "local[2]"
+    spark_master: str = Field(
+        default="local[2,4]", description="`local[2,4]` is two workers in this process, each task tried four times."
+    )
+    spark_jars: tuple[str, ...] = Field(
+        default=(), description="Jars of Spark's Kafka connector; empty lets Spark fetch them from Maven Central."
+    )
+    spark_ui_port: int = Field(default=0, ge=0, le=65535, description="Port of Spark's own web page; 0 is none.")
     trigger_seconds: float = Field(default=5.0, ge=0)
     max_records_per_trigger: int = Field(default=512, gt=0)
     batch_size: int = Field(default=32, gt=0, description="Pictures encoded at once.")
