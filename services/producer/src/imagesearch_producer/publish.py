@@ -1,0 +1,145 @@
+"""The collection's topic: what it holds already, and how a record gets there. `main` calls both.
+
+Topics are created by whoever owns the collection (the operator, the local stack), never here.
+"""
+
+import logging
+from types import TracebackType
+from typing import Final, Self
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from imagesearch_producer.run import digest
+
+log = logging.getLogger(__name__)
+
+CONNECT_SECONDS: Final = 15.0
+SILENCE_SECONDS: Final = 30.0
+DELIVERY_SECONDS: Final = 60
+"""How long a record may wait for Kafka before it counts as failed."""
+
+
+class PublishError(Exception):
+    """Kafka cannot be used; the message says why and what to do, on one line."""
+
+
+def published(bootstrap_servers: str, topic: str) -> dict[bytes, bytes]:
+    """Read the topic once, from the start to its present end.
+
+    It costs a pass over the compacted topic (about 1 KB a photo) and some 250 bytes of memory a photo, for its key
+    and a digest of its value: a quarter of a gigabyte for a million photos. A takedown leaves no entry, so a photo that
+    its source still lists is published again.
+
+    Returns:
+        Key -> digest of the last value.
+
+    Raises:
+        PublishError: Kafka cannot be reached, falls silent, or has no such topic.
+    """
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap_servers,
+            "group.id": "imagesearch-producer",  # demanded, but unused: partitions are assigned, nothing is committed
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        },
+        logger=log,
+    )
+    try:
+        partitions = _partitions(consumer, bootstrap_servers, topic)
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        return _read_to_end(consumer, topic, unread=set(partitions))
+    finally:
+        consumer.close()
+
+
+def _partitions(consumer: Consumer, bootstrap_servers: str, topic: str) -> list[int]:
+    try:
+        found = consumer.list_topics(topic, timeout=CONNECT_SECONDS).topics[topic]
+    except KafkaException as error:
+        raise PublishError(
+            f"Kafka cannot be reached at {bootstrap_servers}: {error.args[0].str()}; "
+            "check IMAGESEARCH_KAFKA_BOOTSTRAP_SERVERS"
+        ) from error
+    if found.error is not None and found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+        raise PublishError(
+            f"topic {topic} does not exist at {bootstrap_servers}; the operator or the local stack creates it, "
+            "start that first"
+        )
+    if found.error is not None:
+        raise PublishError(f"topic {topic} cannot be used: {found.error.str()}")
+    return list(found.partitions)
+
+
+def _read_to_end(consumer: Consumer, topic: str, *, unread: set[int]) -> dict[bytes, bytes]:
+    known: dict[bytes, bytes] = {}
+    while unread:
+        messages = consumer.consume(num_messages=1000, timeout=SILENCE_SECONDS)
+        if not messages:
+            raise PublishError(f"Kafka sent nothing of topic {topic} for {SILENCE_SECONDS:.0f} s; is a broker down?")
+        for message in messages:
+            key, value, error = message.key(), message.value(), message.error()
+            if error is not None:
+                if error.code() != KafkaError._PARTITION_EOF:
+                    raise PublishError(f"topic {topic} cannot be read: {error.str()}")
+                unread.discard(message.partition())
+            elif key is not None and value is not None:
+                known[key] = digest(value)
+            elif key is not None:
+                known.pop(key, None)
+    return known
+
+
+class Publisher:
+    """An idempotent Kafka producer for one topic; leaving the context waits for what is on its way."""
+
+    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+        self.failed = 0
+        self._topic = topic
+        self._outage: KafkaError | None = None
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap_servers,
+                "enable.idempotence": True,
+                "acks": "all",
+                "compression.type": "lz4",
+                "linger.ms": 20,
+                "delivery.timeout.ms": DELIVERY_SECONDS * 1000,
+                "queue.buffering.max.kbytes": 64 * 1024,  # the default is a gigabyte
+            },
+            logger=log,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._producer.flush(DELIVERY_SECONDS + 5)
+
+    def publish(self, key: bytes, value: bytes) -> None:
+        """Hand a record over; it is counted in `failed` should it not arrive.
+
+        Raises:
+            PublishError: an earlier record was lost to an outage, so this one would be as well.
+        """
+        while True:
+            self._producer.poll(0)
+            if self._outage is not None:
+                raise PublishError(f"Kafka takes no more records: {self._outage.str()}")
+            try:
+                return self._producer.produce(self._topic, key=key, value=value, on_delivery=self._delivered)
+            except BufferError:
+                self._producer.poll(1)  # the queue is full: wait until some have arrived
+            except KafkaException as error:
+                return self._delivered(error.args[0])
+
+    def _delivered(self, error: KafkaError | None, _message: Message | None = None) -> None:
+        if error is None:
+            return
+        self.failed += 1
+        log.error("not delivered: %s", error.str())
+        # One record being too large is that record's fault; of anything else the next record would die as well.
+        if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
+            self._outage = error
