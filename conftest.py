@@ -1,0 +1,96 @@
+"""The servers that integration tests share: each is started by the first test that asks, and stopped with the session.
+
+All of them are real, on free ports of the loopback interface, with data of their own that is removed afterwards.
+A server that cannot be started fails the tests that need it, and says why; nothing is skipped silently.
+"""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+if TYPE_CHECKING:
+    from imagesearch_stack.processes import Processes
+
+
+class StarterModel(NamedTuple):
+    """The starter model as it is registered in the session's MLflow."""
+
+    name: str
+    version: str
+
+
+@pytest.fixture(scope="session")
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the session's servers keep data and logs."""
+    from imagesearch_stack.servers import elasticsearch_dir
+
+    directory = tmp_path_factory.mktemp("stack")
+    yield directory
+    shutil.rmtree(elasticsearch_dir(directory), ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def processes() -> "Iterator[Processes]":
+    """The session's servers; they die with it, however it ends."""
+    from imagesearch_stack.processes import Processes
+
+    with Processes() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap_servers(processes: "Processes", run_dir: Path) -> str:
+    """A Kafka without topics (and that creates none by itself)."""
+    from imagesearch_stack import servers
+    from imagesearch_stack.processes import free_port
+
+    port = free_port()
+    return servers.wait_for_kafka(processes.add(servers.start_kafka(run_dir, port)), port)
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(processes: "Processes", run_dir: Path) -> str:
+    """An Elasticsearch without indices (and that creates none by itself)."""
+    from imagesearch_stack import servers
+    from imagesearch_stack.processes import free_port
+
+    port = free_port()
+    return servers.wait_for_elasticsearch(processes.add(servers.start_elasticsearch(run_dir, port)), port)
+
+
+@pytest.fixture(scope="session")
+def mlflow_tracking_uri(processes: "Processes", run_dir: Path) -> str:
+    """An MLflow with an empty registry."""
+    from imagesearch_stack import servers
+    from imagesearch_stack.processes import free_port
+
+    port = free_port()
+    return servers.wait_for_mlflow(processes.add(servers.start_mlflow(run_dir, port)), port)
+
+
+@pytest.fixture(scope="session")
+def starter_model(mlflow_tracking_uri: str) -> StarterModel:
+    """The starter model, registered."""
+    from imagesearch_stack import servers
+
+    return StarterModel(*servers.register_model("starter", tracking_uri=mlflow_tracking_uri))
+
+
+@pytest.fixture(scope="session")
+def stamps_dir() -> Path:
+    """Tux Paint's stamps, unpacked; shared and not to be written to."""
+    from imagesearch_stack import downloads
+
+    return downloads.stamps_dir()
+
+
+@pytest.fixture(scope="session")
+def picture_server(stamps_dir: Path) -> Iterator[str]:
+    """The base URL of a server that hands out the files of `stamps_dir`."""
+    from imagesearch_stack import pictures
+
+    with pictures.serve(stamps_dir) as base_url:
+        yield base_url

@@ -1,0 +1,235 @@
+"""The servers that the pipeline stands on: Kafka, Elasticsearch, MLflow. How each is configured, started, known to be ready.
+
+All listen on the loopback interface only, without passwords. `pipeline` and the tests' fixtures call it.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final
+
+import httpx
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from imagesearch_stack import StackError, downloads
+from imagesearch_stack.java import find_java
+from imagesearch_stack.processes import Process, free_port
+
+READY_SECONDS: Final = 120.0
+KAFKA_CLUSTER_ID: Final = "aW1hZ2VzZWFyY2gtZGV2AA"
+
+# Elasticsearch refuses to run as root. A number without an account is enough, as in any container.
+ELASTICSEARCH_UID: Final = 64_920
+ROOT_PLACE: Final = Path("/var/cache/imagesearch")
+"""Where root keeps what that user must reach: root's own home is closed to it, and only root can write here."""
+
+QUIET_MLFLOW: Final = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "DO_NOT_TRACK": "true",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+"""The environment in which MLflow, server or client, calls nobody and starts nothing beside what it was asked for."""
+
+
+def start_kafka(run_dir: Path, port: int) -> Process:
+    """Start a one-node Kafka (KRaft) whose data is in `run_dir`; `wait_for_kafka` waits for it."""
+    java = find_java(17, "Kafka") / "bin" / "java"
+    data = run_dir / "kafka"
+    data.mkdir(parents=True, exist_ok=True)
+    properties = data / "server.properties"
+    properties.write_text(kafka_properties(data / "log", port, free_port()))
+    class_path = os.pathsep.join(map(str, downloads.kafka_jars()))
+    command = [str(java), "-XX:+UseSerialGC", "-Dlog4j2.level=WARN", "-cp", class_path]
+    if not (data / "log" / "meta.properties").exists():
+        _run_once(
+            [*command, "kafka.tools.StorageTool", "format", "-t", KAFKA_CLUSTER_ID, "-c", str(properties)],
+            "preparing Kafka's storage",
+        )
+    heap = ["-Xms128m", "-Xmx512m"]
+    return Process(
+        "Kafka", [command[0], *heap, *command[1:], "kafka.Kafka", str(properties)], log=run_dir / "logs" / "kafka.log"
+    )
+
+
+def kafka_properties(log_dir: Path, port: int, controller_port: int) -> str:
+    """The configuration of a single node that is broker and controller; topics are never created by accident."""
+    settings = {
+        "process.roles": "broker,controller",
+        "node.id": 1,
+        "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
+        "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        "log.dirs": log_dir,
+        "auto.create.topics.enable": "false",
+        "offsets.topic.replication.factor": 1,
+        "offsets.topic.num.partitions": 4,
+        "transaction.state.log.replication.factor": 1,
+        "transaction.state.log.min.isr": 1,
+        "share.coordinator.state.topic.replication.factor": 1,
+        "share.coordinator.state.topic.min.isr": 1,
+        "group.initial.rebalance.delay.ms": 0,
+        "log.cleaner.dedupe.buffer.size": 16 * 2**20,
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def wait_for_kafka(process: Process, port: int) -> str:
+    """Wait until the broker answers; its bootstrap address."""
+    address = f"127.0.0.1:{port}"
+    admin = AdminClient({"bootstrap.servers": address, "log_level": 0})
+
+    def answers() -> bool:
+        try:
+            return bool(admin.list_topics(timeout=1).brokers)
+        except KafkaException:
+            return False
+
+    process.wait_until(answers, within_seconds=READY_SECONDS)
+    return address
+
+
+def start_elasticsearch(run_dir: Path, port: int) -> Process:
+    """Start a one-node Elasticsearch; `wait_for_elasticsearch` waits for it. Its data is in `elasticsearch_dir`."""
+    java_home = find_java(21, "Elasticsearch")
+    is_root = os.geteuid() == 0
+    home = downloads.elasticsearch_home(ROOT_PLACE if is_root else None)
+    state = elasticsearch_dir(run_dir)
+    config = state / "config"
+    config.mkdir(parents=True, exist_ok=True)
+    for name in ("log4j2.properties", "jvm.options"):
+        shutil.copy(home / "config" / name, config / name)
+    (config / "elasticsearch.yml").write_text(elasticsearch_yml(state, port, free_port()))
+    (state / "tmp").mkdir(exist_ok=True)
+    if is_root:
+        _give_to(state, ELASTICSEARCH_UID)
+    return Process(
+        "Elasticsearch",
+        [str(home / "bin" / "elasticsearch")],
+        log=run_dir / "logs" / "elasticsearch.log",
+        user=ELASTICSEARCH_UID if is_root else None,
+        cwd=home,
+        env={
+            "ES_JAVA_HOME": str(java_home),
+            "ES_PATH_CONF": str(config),
+            "ES_TMPDIR": str(state / "tmp"),
+            "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+            # The launcher, a second Java that only waits for the first.
+            "CLI_JAVA_OPTS": "-Xmx32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        },
+    )
+
+
+def elasticsearch_dir(run_dir: Path) -> Path:
+    """Where the Elasticsearch of this run keeps its data and configuration."""
+    if os.geteuid() != 0:
+        return run_dir / "elasticsearch"
+    return ROOT_PLACE / "run" / hashlib.blake2s(str(run_dir.resolve()).encode(), digest_size=8).hexdigest()
+
+
+def elasticsearch_yml(state: Path, port: int, transport_port: int) -> str:
+    """The configuration of a single open node on the loopback interface; indices are never created by accident."""
+    settings = {
+        "cluster.name": "imagesearch-dev",
+        "node.name": "dev",
+        "network.host": "127.0.0.1",
+        "http.port": port,
+        "transport.port": transport_port,
+        "discovery.type": "single-node",
+        "path.data": state / "data",
+        "path.logs": state / "logs",
+        "xpack.security.enabled": "false",
+        "action.auto_create_index": "false",
+        # A laptop's disk is often fuller than a server's may be.
+        "cluster.routing.allocation.disk.threshold_enabled": "false",
+    }
+    return "".join(f"{name}: {value}\n" for name, value in settings.items())
+
+
+def wait_for_elasticsearch(process: Process, port: int) -> str:
+    """Wait until the node takes requests and has recovered its indices; its URL."""
+    url = f"http://127.0.0.1:{port}"
+    process.wait_until(
+        lambda: answers_ok(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s"), within_seconds=READY_SECONDS
+    )
+    return url
+
+
+def start_mlflow(run_dir: Path, port: int) -> Process:
+    """Start an MLflow tracking server and model registry whose data is in `run_dir`; `wait_for_mlflow` waits for it."""
+    data = run_dir / "mlflow"
+    (data / "artifacts").mkdir(parents=True, exist_ok=True)
+    return Process(
+        "MLflow",
+        [
+            *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"),
+            *("--backend-store-uri", f"sqlite:///{data / 'mlflow.db'}"),
+            *("--artifacts-destination", str(data / "artifacts"), "--serve-artifacts"),
+        ],
+        log=run_dir / "logs" / "mlflow.log",
+        env=QUIET_MLFLOW,
+    )
+
+
+def wait_for_mlflow(process: Process, port: int) -> str:
+    """Wait until the server answers; its tracking URI."""
+    url = f"http://127.0.0.1:{port}"
+    process.wait_until(lambda: answers_ok(f"{url}/health"), within_seconds=READY_SECONDS)
+    return url
+
+
+def register_model(
+    name: str, *, tracking_uri: str, model: str | None = None, log: Path | None = None
+) -> tuple[str, str]:
+    """Register the starter model, or the Hugging Face `model`, unless it is registered; its name and version.
+
+    Raises:
+        StackError: `imagesearch-model` could not; with what it said.
+    """
+    command = [
+        str(Path(sys.executable).with_name("imagesearch-model")),
+        "register",
+        name,
+        "--tracking-uri",
+        tracking_uri,
+    ]
+    done = subprocess.run(  # noqa: S603 - our own command
+        [*command, *(("--model", model) if model else ())],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **QUIET_MLFLOW},
+    )
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(done.stderr + done.stdout)
+    if done.returncode != 0:
+        raise StackError(f"registering the model failed (status {done.returncode}):\n{done.stderr[-2000:].strip()}")
+    registered_name, version = done.stdout.splitlines()[-1].split()
+    return registered_name, version
+
+
+def answers_ok(url: str) -> bool:
+    """Whether `url`, on this machine, answers with 200."""
+    try:
+        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+def _run_once(command: list[str], what: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=READY_SECONDS)  # noqa: S603
+    if done.returncode != 0:
+        raise StackError(f"{what} failed (status {done.returncode}):\n{(done.stdout + done.stderr)[-2000:]}")
+
+
+def _give_to(folder: Path, uid: int) -> None:
+    os.chown(folder, uid, uid)
+    for path in folder.rglob("*"):
+        os.chown(path, uid, uid, follow_symlinks=False)
