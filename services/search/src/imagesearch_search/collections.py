@@ -1,0 +1,114 @@
+"""Which collections there are, and for each the index to read and the encoder that speaks its language."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from imagesearch_contract import names
+from imagesearch_contract.index import IndexMeta, IndexMetaError
+
+from imagesearch_search.index_client import Index
+from imagesearch_search.problems import INDEX_UNREADABLE, UNKNOWN_COLLECTION, Problem
+from imagesearch_search.query import collection_label
+from imagesearch_search.schema import CollectionSummary
+
+CACHE_SECONDS = 3.0
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class Collection:
+    """One collection as it stands now: the concrete index, not its alias, so that index and model cannot part."""
+
+    index: str
+    meta: IndexMeta
+
+    @property
+    def model(self) -> str:
+        """`<name>/<version>`, as the encoder names it."""
+        return f"{self.meta.model_name}/{self.meta.model_version}"
+
+
+class Collections:
+    """Finds collections by name, and remembers each for a few seconds."""
+
+    def __init__(self, index: Index, default_namespace: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._index = index
+        self._default_namespace = default_namespace
+        self._clock = clock
+        self._known: dict[tuple[str, str], tuple[float, Collection]] = {}
+
+    async def find(self, namespace: str, name: str) -> Collection:
+        """The collection of that name.
+
+        Raises:
+            Problem: there is none, its index is none of ours, or Elasticsearch cannot be asked.
+        """
+        key = (namespace, name)
+        if (known := self._known.get(key)) and self._clock() - known[0] < CACHE_SECONDS:
+            return known[1]
+        found = await self._index.mappings(names.alias(namespace, name))
+        if not found:
+            self._known.pop(key, None)
+            raise await self._unknown(namespace, name)
+        collection = _read(namespace, name, found)
+        self._known[key] = (self._clock(), collection)
+        return collection
+
+    def forget(self, namespace: str, name: str) -> None:
+        """Look anew next time: the index that was remembered is gone."""
+        self._known.pop((namespace, name), None)
+
+    async def every(self) -> list[Collection]:
+        """All collections, by namespace and name; indices that are none of ours are left out."""
+        aliased = await self._index.aliases()
+        mappings = await self._index.mappings(",".join(sorted(aliased))) if aliased else {}
+        found = []
+        for index, mapping in mappings.items():
+            try:
+                meta = IndexMeta.of_mapping(mapping)
+            except IndexMetaError:
+                continue
+            if f"{meta.namespace}.{meta.collection}" in aliased.get(index, ()):
+                found.append(Collection(index, meta))
+        return sorted(found, key=lambda c: (c.meta.namespace, c.meta.collection))
+
+    async def summaries(self) -> tuple[CollectionSummary, ...]:
+        """All collections as the API lists them."""
+        found = await self.every()
+        counts = await self._index.counts([c.index for c in found])
+        return tuple(
+            CollectionSummary(
+                collection=collection_label(c.meta.namespace, c.meta.collection, self._default_namespace),
+                name=c.meta.collection,
+                namespace=c.meta.namespace,
+                images=counts.get(c.index, 0),
+                model=c.model,
+                dims=c.meta.dims,
+            )
+            for c in found
+        )
+
+    async def _unknown(self, namespace: str, name: str) -> Problem:
+        default = self._default_namespace
+        labels = [collection_label(c.meta.namespace, c.meta.collection, default) for c in await self.every()]
+        listed = ", ".join(labels[:_LISTED]) + (", ..." if len(labels) > _LISTED else "")
+        there_are = f"Collections: {listed}." if labels else "There are no collections yet."
+        return Problem(
+            UNKNOWN_COLLECTION, f"There is no collection {collection_label(namespace, name, default)!r}. {there_are}"
+        )
+
+
+def _read(namespace: str, name: str, mappings: dict[str, dict[str, object]]) -> Collection:
+    label = f"{namespace}/{name}"
+    if len(mappings) > 1:
+        raise Problem(
+            INDEX_UNREADABLE,
+            f"The alias of {label} leads to {len(mappings)} indices; it must lead to one.",
+            retry_after=2,
+        )
+    index, mapping = next(iter(mappings.items()))
+    try:
+        return Collection(index, IndexMeta.of_mapping(mapping))
+    except IndexMetaError as error:
+        raise Problem(INDEX_UNREADABLE, f"The index of {label} is not one of this platform: {error}.") from error

@@ -1,0 +1,122 @@
+"""One search, from what was asked to the page of hits. `routes` calls it; `app` builds it."""
+
+from collections.abc import Awaitable, Callable
+
+from imagesearch_contract.dead_letter import Reason
+from imagesearch_contract.settings import SearchSettings
+from imagesearch_fetcher.fetch import FetchError
+
+from imagesearch_search import query
+from imagesearch_search.collections import Collection, Collections
+from imagesearch_search.encoder_client import Encoder, EncoderClient, floats
+from imagesearch_search.index_client import Index, IndexMissingError
+from imagesearch_search.problems import IMAGE_NOT_FETCHED, INDEX_UNAVAILABLE, Problem
+from imagesearch_search.schema import EncoderState, Page, Readiness, SearchResponse
+from imagesearch_search.timing import Stages
+from imagesearch_search.vector_cache import VectorCache
+
+Fetch = Callable[[str], Awaitable[bytes]]
+"""`Fetcher.fetch`: the bytes at a URL, or `FetchError`."""
+Encode = Callable[[Collection], Awaitable[bytes]]
+
+
+class SearchEngine:
+    """Searches by text and by picture."""
+
+    def __init__(self, settings: SearchSettings, *, index: Index, encoder: EncoderClient, fetch: Fetch) -> None:
+        self.collections = Collections(index, settings.default_namespace)
+        self._settings = settings
+        self._index = index
+        self._encoder = encoder
+        self._fetch = fetch
+        self._text_vectors = VectorCache()
+
+    @property
+    def max_picture_bytes(self) -> int:
+        """The largest picture that is taken, however it comes."""
+        return self._settings.fetch_max_bytes
+
+    async def by_text(
+        self, collection: str, text: str, page: Page, stages: Stages, *, fresh: bool = False
+    ) -> SearchResponse:
+        """The pictures nearest to a text; `fresh` encodes it even if its vector is known."""
+        clean = query.clean_text(text, self._settings.max_query_characters)
+
+        async def encode(target: Collection) -> bytes:
+            with stages.stage("encode"):
+                return await self._text_vectors.get(
+                    (target.meta.encoder_url, target.model, clean),
+                    lambda: self._encoder.text(encoder_of(target), clean),
+                    fresh=fresh,
+                )
+
+        return await self._search(collection, encode, page, stages)
+
+    async def by_image(self, collection: str, picture: bytes, page: Page, stages: Stages) -> SearchResponse:
+        """The pictures nearest to a picture, given as the bytes of its file."""
+
+        async def encode(target: Collection) -> bytes:
+            with stages.stage("encode"):
+                return await self._encoder.image(encoder_of(target), picture)
+
+        return await self._search(collection, encode, page, stages)
+
+    async def fetch(self, url: str, stages: Stages) -> bytes:
+        """The picture at a URL.
+
+        Raises:
+            Problem: too large, or not to be had. Blocked, dead and silent addresses are told apart nowhere:
+                an answer that did would map the network behind this API.
+        """
+        try:
+            with stages.stage("fetch"):
+                return await self._fetch(url)
+        except FetchError as error:
+            if error.reason is Reason.TOO_LARGE:
+                raise query.too_large(self._settings.fetch_max_bytes) from error
+            raise Problem(
+                IMAGE_NOT_FETCHED,
+                "No picture could be fetched from image_url: its address is not allowed or does not answer. "
+                "Give the public http(s) address of a picture, or upload the picture itself.",
+            ) from error
+
+    async def readiness(self) -> Readiness:
+        """Whether searches can be answered; raises `Problem` when Elasticsearch is away."""
+        encoders = {encoder_of(found) for found in await self.collections.every()}
+        states = [
+            EncoderState(model=encoder.model, reachable=await self._encoder.reachable(encoder))
+            for encoder in sorted(encoders)
+        ]
+        return Readiness(encoders=tuple(states))
+
+    async def _search(self, collection: str, encode: Encode, page: Page, stages: Stages) -> SearchResponse:
+        query.check_depth(page, self._settings.max_depth)
+        namespace, name = query.collection_of(collection, self._settings.default_namespace)
+        for _ in range(2):
+            target = await self.collections.find(namespace, name)
+            vector = await encode(target)
+            try:
+                with stages.stage("knn"):
+                    answer = await self._index.search(
+                        target.index,
+                        query.nearest_body(floats(vector), page, self._settings.max_depth),
+                        preference=query.preference(vector),
+                    )
+            except IndexMissingError:
+                # The collection moved to another index since it was looked up; that may speak another language.
+                self.collections.forget(namespace, name)
+                continue
+            return query.response_of(
+                answer,
+                collection=query.collection_label(namespace, name, self._settings.default_namespace),
+                model=target.model,
+                page=page,
+                max_depth=self._settings.max_depth,
+                took_ms=stages.elapsed_ms(),
+            )
+        raise Problem(INDEX_UNAVAILABLE, f"The index of {collection} is being replaced. Try again.", retry_after=2)
+
+
+def encoder_of(collection: Collection) -> Encoder:
+    """The encoder that speaks a collection's language."""
+    return Encoder(collection.meta.encoder_url, collection.model, collection.meta.dims)

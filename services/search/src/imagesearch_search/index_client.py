@@ -1,0 +1,107 @@
+"""What the search API asks of Elasticsearch: three questions, behind a protocol so that tests can answer them."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
+from imagesearch_contract.settings import ElasticsearchSettings
+
+from imagesearch_search.problems import INDEX_UNAVAILABLE, Problem
+
+
+class IndexMissingError(LookupError):
+    """There is no index or alias of this name (any more)."""
+
+
+class Index(Protocol):
+    """Elasticsearch, as far as the search API needs it. Each method raises `Problem` when it cannot be asked."""
+
+    async def mappings(self, name: str) -> dict[str, dict[str, Any]]:
+        """The mapping of each index behind a name, alias or pattern; empty when there is none."""
+        ...
+
+    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
+        """The answer to a search; raises `IndexMissingError`."""
+        ...
+
+    async def counts(self, indices: list[str]) -> dict[str, int]:
+        """How many documents of each index can be found."""
+        ...
+
+    async def aliases(self) -> dict[str, set[str]]:
+        """Every index that has aliases, with them."""
+        ...
+
+
+class ElasticsearchIndex:
+    """The real one."""
+
+    def __init__(self, client: AsyncElasticsearch) -> None:
+        self._client = client
+
+    async def mappings(self, name: str) -> dict[str, dict[str, Any]]:
+        """See `Index`."""
+        try:
+            found = await self._client.indices.get_mapping(index=name)
+        except NotFoundError:
+            return {}
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return {index: entry["mappings"] for index, entry in found.items()}
+
+    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
+        """See `Index`."""
+        try:
+            found = await self._client.search(
+                index=index, body=dict(body), preference=preference, allow_partial_search_results=False
+            )
+        except NotFoundError as error:
+            raise IndexMissingError(index) from error
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return dict(found)
+
+    async def counts(self, indices: list[str]) -> dict[str, int]:
+        """See `Index`."""
+        if not indices:
+            return {}
+        try:
+            found = await self._client.search(
+                index=indices,
+                ignore_unavailable=True,
+                size=0,
+                aggs={"indices": {"terms": {"field": "_index", "size": len(indices)}}},
+            )
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return {bucket["key"]: bucket["doc_count"] for bucket in found["aggregations"]["indices"]["buckets"]}
+
+    async def aliases(self) -> dict[str, set[str]]:
+        """See `Index`."""
+        try:
+            found = await self._client.indices.get_alias(index="*")
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return {index: set(entry["aliases"]) for index, entry in found.items() if entry["aliases"]}
+
+
+def connect(settings: ElasticsearchSettings) -> AsyncElasticsearch:
+    """A client for the cluster of the settings; close it."""
+    password = settings.elasticsearch_password
+    return AsyncElasticsearch(
+        settings.elasticsearch_url,
+        basic_auth=(settings.elasticsearch_username, password.get_secret_value())
+        if settings.elasticsearch_username and password
+        else None,
+        ca_certs=str(settings.elasticsearch_ca_path) if settings.elasticsearch_ca_path else None,
+        request_timeout=5,
+        max_retries=1,
+        retry_on_timeout=False,
+    )
+
+
+def unavailable(error: Exception) -> Problem:
+    """What callers are told; the cause is for the log (it would name hosts and queries)."""
+    return Problem(
+        INDEX_UNAVAILABLE, f"The search index does not answer ({type(error).__name__}). Try again.", retry_after=2
+    )

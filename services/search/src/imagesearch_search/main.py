@@ -1,0 +1,26 @@
+"""`imagesearch-search`: serve the search API. Settings come from the environment (`SearchSettings`)."""
+
+import sys
+
+import uvicorn
+from imagesearch_contract.settings import SearchSettings, SettingsError
+
+from imagesearch_search.app import create_app
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; open requests are answered first."""
+    try:
+        settings = SearchSettings.from_env()
+        app = create_app(settings)
+    except SettingsError as error:
+        sys.exit(f"imagesearch-search: {error}")
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )

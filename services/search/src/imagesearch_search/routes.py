@@ -1,0 +1,202 @@
+"""The routes of the search API: read the request, ask the engine."""
+
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException
+
+from imagesearch_search import query
+from imagesearch_search.engine import SearchEngine
+from imagesearch_search.problems import INVALID_REQUEST, MALFORMED_BODY, UNSUPPORTED_BODY, Problem
+from imagesearch_search.schema import (
+    CollectionList,
+    Health,
+    ImageSearchRequest,
+    ProblemDetails,
+    ProblemError,
+    Readiness,
+    SearchResponse,
+    TextSearchRequest,
+    UploadFields,
+)
+from imagesearch_search.timing import Stages
+
+router = APIRouter()
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def _engine(request: Request) -> SearchEngine:
+    engine: SearchEngine = request.app.state.engine
+    return engine
+
+
+def _stages(request: Request) -> Stages:
+    stages: Stages = request.state.stages
+    return stages
+
+
+EngineDep = Annotated[SearchEngine, Depends(_engine)]
+StagesDep = Annotated[Stages, Depends(_stages)]
+
+
+def _problems(**described: str) -> dict[int | str, dict[str, Any]]:
+    return {int(status[1:]): {"model": ProblemDetails, "description": text} for status, text in described.items()}
+
+
+_TEXT_EXAMPLES: Final[dict[str, Any]] = {
+    "english": {"summary": "In words", "value": {"collection": "stamps", "query": "musical instrument", "size": 10}},
+    "german": {"summary": "In another language", "value": {"collection": "stamps", "query": "Vögel"}},
+    "second page": {"summary": "The second page", "value": {"collection": "stamps", "query": "a boat", "from": 20}},
+}
+_IMAGE_BODY: Final[dict[str, Any]] = {
+    "required": True,
+    "content": {
+        "application/json": {
+            "schema": {"$ref": "#/components/schemas/ImageSearchRequest"},
+            "examples": {
+                "url": {
+                    "summary": "By address",
+                    "value": {
+                        "collection": "stamps",
+                        "image_url": "https://live.staticflickr.com/65535/53466812_n.jpg",
+                    },
+                },
+                "base64": {
+                    "summary": "By content",
+                    "value": {
+                        "collection": "stamps",
+                        "image_base64": "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7",
+                    },
+                },
+            },
+        },
+        "multipart/form-data": {
+            "schema": {
+                "type": "object",
+                "title": "ImageUpload",
+                "required": ["collection", "image"],
+                "properties": {
+                    "collection": {"type": "string"},
+                    "image": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or GIF."},
+                    "size": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
+                    "from": {"type": "integer", "minimum": 0, "default": 0},
+                },
+            }
+        },
+    },
+}
+
+
+@router.post(
+    "/text_search",
+    tags=["search"],
+    summary="Find pictures by words",
+    openapi_extra={"requestBody": {"content": {"application/json": {"examples": _TEXT_EXAMPLES}}}},
+    responses=_problems(
+        _400="Not JSON, or past the last page that is answered",
+        _404="Unknown collection",
+        _413="The body is too large",
+        _422="The request has faults, such as an empty query",
+        _503="The encoder or Elasticsearch does not answer",
+    ),
+)
+async def text_search(
+    asked: TextSearchRequest, request: Request, engine: EngineDep, stages: StagesDep
+) -> SearchResponse:
+    """The pictures that are most like the words, best first. `Cache-Control: no-cache` encodes the words anew."""
+    fresh = "no-cache" in request.headers.get("cache-control", "")
+    return await engine.by_text(asked.collection, asked.query, asked, stages, fresh=fresh)
+
+
+@router.post(
+    "/image_search",
+    tags=["search"],
+    summary="Find pictures by a picture",
+    openapi_extra={"requestBody": _IMAGE_BODY},
+    responses=_problems(
+        _400="The body cannot be read, or past the last page that is answered",
+        _404="Unknown collection",
+        _413="The body or the picture is too large",
+        _415="Neither JSON nor a form, or not a picture of a known format",
+        _422="The request has faults, or the picture cannot be fetched or decoded",
+        _503="The encoder or Elasticsearch does not answer",
+    ),
+)
+async def image_search(request: Request, engine: EngineDep, stages: StagesDep) -> SearchResponse:
+    """The pictures that are most like a picture, best first: given by address, in base64, or as an upload."""
+    match request.headers.get("content-type", "").partition(";")[0].strip().lower():
+        case "application/json":
+            asked = _validated(ImageSearchRequest, await request.body())
+            if asked.image_url is not None:
+                picture = await engine.fetch(asked.image_url, stages)
+            else:
+                picture = query.picture_of_base64(asked.image_base64 or "", engine.max_picture_bytes)
+            return await engine.by_image(asked.collection, picture, asked, stages)
+        case "multipart/form-data":
+            fields, picture = await _upload(request, engine.max_picture_bytes)
+            return await engine.by_image(fields.collection, picture, fields, stages)
+        case other:
+            raise Problem(
+                UNSUPPORTED_BODY,
+                f"Send application/json or multipart/form-data, not {other or 'a body without a content type'}.",
+            )
+
+
+async def _upload(request: Request, max_bytes: int) -> tuple[UploadFields, bytes]:
+    try:
+        async with request.form(max_files=1, max_fields=8, max_part_size=4096) as form:
+            picture = await _picture(form, max_bytes)
+            fields = {name: value for name, value in form.items() if name != "image"}
+            return _validated(UploadFields, fields), picture
+    except MultiPartException as error:
+        raise Problem(MALFORMED_BODY, f"The form cannot be read: {error.message}") from error
+
+
+async def _picture(form: FormData, max_bytes: int) -> bytes:
+    image = form.get("image")
+    if not isinstance(image, UploadFile):
+        detail = "send the picture as a file in the form field 'image'"
+        raise Problem(INVALID_REQUEST, detail, errors=[ProblemError(pointer="#/image", detail=detail)])
+    picture = await image.read(max_bytes + 1)
+    if len(picture) > max_bytes:
+        raise query.too_large(max_bytes)
+    return picture
+
+
+def _validated(model: type[Model], given: bytes | dict[str, Any]) -> Model:
+    try:
+        return model.model_validate_json(given) if isinstance(given, bytes) else model.model_validate(given)
+    except ValidationError as error:
+        raise Problem.of_validation(error) from error
+
+
+@router.get(
+    "/collections",
+    tags=["collections"],
+    summary="What can be searched",
+    responses=_problems(_503="Elasticsearch does not answer"),
+)
+async def collections(engine: EngineDep) -> CollectionList:
+    """Every collection, with the number of its searchable pictures and its model."""
+    return CollectionList(collections=await engine.collections.summaries())
+
+
+@router.get("/healthz", tags=["health"], summary="Is the process alive")
+async def healthz() -> Health:
+    """Answers while the process runs, whatever else is down: restart it when this does not answer."""
+    return Health()
+
+
+@router.get(
+    "/readyz",
+    tags=["health"],
+    summary="Can it answer searches",
+    responses=_problems(_503="Elasticsearch does not answer"),
+)
+async def readyz(engine: EngineDep) -> Readiness:
+    """Ready when Elasticsearch answers. Encoders are reported, not judged: one that is away takes only its own
+    collections with it, and their searches say so at once."""
+    return await engine.readiness()

@@ -1,0 +1,245 @@
+"""What the search API takes and answers. FastAPI builds `openapi.json` from it, and the web page its types from that."""
+
+from datetime import datetime
+from typing import Annotated, Any, Final, Self
+
+from imagesearch_contract.index import MAX_RESULT_WINDOW
+from imagesearch_contract.record import GeoPoint
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+MAX_SIZE: Final = 100
+"""Hits on one page."""
+
+CollectionName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=110,
+        description="`name` for a collection of the default namespace, `namespace/name` for any other.",
+        examples=["stamps"],
+    ),
+]
+ImageUrl = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=2048,
+        description="Public http(s) address of a JPEG, PNG, WebP or GIF.",
+        examples=["https://live.staticflickr.com/65535/53466812_n.jpg"],
+    ),
+]
+
+
+class Page(BaseModel):
+    """Which part of the answers, best first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+    size: int = Field(default=20, ge=1, le=MAX_SIZE, description="Hits on this page.")
+    from_: int = Field(
+        default=0,
+        alias="from",
+        ge=0,
+        le=MAX_RESULT_WINDOW,
+        description="Hits to skip. `from + size` is bounded (1000 unless configured otherwise).",
+    )
+
+
+class TextSearchRequest(Page):
+    """The body of `POST /text_search`."""
+
+    collection: CollectionName
+    query: str = Field(
+        description="What the picture shows, in words; at most 1000 characters unless configured otherwise.",
+        examples=["a dog playing in the snow"],
+    )
+
+
+class ImageSearchRequest(Page):
+    """The JSON body of `POST /image_search`: exactly one of `image_url` and `image_base64`."""
+
+    collection: CollectionName
+    image_url: ImageUrl | None = None
+    image_base64: str | None = Field(
+        default=None, min_length=1, description="The picture's bytes in base64; a `data:` URL is taken as well."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_picture(self) -> Self:
+        if (self.image_url is None) == (self.image_base64 is None):
+            raise ValueError("give exactly one of image_url and image_base64")
+        return self
+
+
+class UploadFields(Page):
+    """The fields beside the file when `POST /image_search` is a multipart form."""
+
+    collection: CollectionName
+
+
+class Hit(BaseModel):
+    """One picture that was found, with what its source says about it."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: str = Field(description="`<source>:<native id>`, unique in the collection.")
+    score: float = Field(
+        ge=0,
+        le=1,
+        description="Likeness of query and picture: `(1 + cosine) / 2`. It ranks within one search; "
+        "it is no probability, and its usual range differs from model to model.",
+    )
+    url: str = Field(description="The picture that was indexed.")
+    thumbnail_url: str | None = Field(default=None, description="A small picture for a result grid.")
+    page_url: str | None = Field(default=None, description="Where a person sees the original.")
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    author: str | None = None
+    author_url: str | None = None
+    license: str | None = Field(default=None, description="SPDX identifier where one exists.")
+    license_url: str | None = None
+    taken_at: datetime | None = None
+    uploaded_at: datetime | None = None
+    width: int | None = Field(default=None, description="Pixels, of the picture at `url`.")
+    height: int | None = Field(default=None, description="Pixels, of the picture at `url`.")
+    location: GeoPoint | None = None
+    source: str | None = Field(default=None, description="Kind of the source: `flickr`, `manifest`.")
+
+
+HIT_EXAMPLE: Final[dict[str, Any]] = {
+    "id": "flickr:53466812",
+    "score": 0.634,
+    "url": "https://live.staticflickr.com/65535/53466812_z.jpg",
+    "thumbnail_url": "https://live.staticflickr.com/65535/53466812_n.jpg",
+    "page_url": "https://www.flickr.com/photos/12345678@N00/53466812",
+    "title": "First snow",
+    "description": "Bonnie has never seen any before.",
+    "tags": ["dog", "snow", "winter"],
+    "author": "Ada Example",
+    "author_url": "https://www.flickr.com/people/12345678@N00",
+    "license": "CC-BY-2.0",
+    "license_url": "https://creativecommons.org/licenses/by/2.0/",
+    "taken_at": "2024-12-01T09:30:00Z",
+    "uploaded_at": "2024-12-02T18:00:00Z",
+    "width": 640,
+    "height": 427,
+    "location": {"lat": 47.37, "lon": 8.54},
+    "source": "flickr",
+}
+
+
+class SearchResponse(BaseModel):
+    """One page of hits, best first."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        validate_by_name=True,
+        serialize_by_alias=True,
+        json_schema_extra={
+            "example": {
+                "collection": "stamps",
+                "model": "starter/1",
+                "took_ms": 21.4,
+                "from": 0,
+                "size": 1,
+                "total": 1000,
+                "next_from": 1,
+                "hits": [HIT_EXAMPLE],
+            }
+        },
+    )
+
+    collection: str
+    model: str = Field(description="`<name>/<version>` of the model whose vectors were compared.")
+    took_ms: float = Field(description="Milliseconds spent on this search by the API and what it asked.")
+    from_: int = Field(alias="from")
+    size: int = Field(description="Hits asked for; fewer come on the last page.")
+    total: int = Field(
+        description="Hits that can be paged through: the best so many of the collection. Every picture is somewhat "
+        "like every query, so this is the smaller of the collection's size and the depth bound, not a count of matches."
+    )
+    next_from: int | None = Field(description="`from` of the next page of the same size; null when there is none.")
+    hits: tuple[Hit, ...]
+
+
+class CollectionSummary(BaseModel):
+    """One collection that can be searched."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        json_schema_extra={
+            "example": {
+                "collection": "stamps",
+                "name": "stamps",
+                "namespace": "default",
+                "images": 829,
+                "model": "starter/1",
+                "dims": 512,
+            }
+        },
+    )
+
+    collection: str = Field(description="How a search names it: `name` or `namespace/name`.")
+    name: str
+    namespace: str
+    images: int = Field(description="Pictures that are searchable now.")
+    model: str = Field(description="`<name>/<version>` of the model whose vectors it holds.")
+    dims: int = Field(description="Length of its vectors.")
+
+
+class CollectionList(BaseModel):
+    """The collections that can be searched, by name."""
+
+    collections: tuple[CollectionSummary, ...]
+
+
+class Health(BaseModel):
+    """The process is alive."""
+
+    status: str = Field(default="ok", examples=["ok"])
+
+
+class EncoderState(BaseModel):
+    """Whether the encoder of one model answers."""
+
+    model: str
+    reachable: bool
+
+
+class Readiness(BaseModel):
+    """The API can answer. An encoder that is away costs the collections of its model only, so it is told, not judged."""
+
+    status: str = Field(default="ready", examples=["ready"])
+    encoders: tuple[EncoderState, ...]
+
+
+class ProblemError(BaseModel):
+    """One fault of a request."""
+
+    pointer: str = Field(description="JSON pointer to the faulty field, as a URI fragment.", examples=["#/size"])
+    detail: str
+
+
+class ProblemDetails(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "type": "urn:imagesearch:problem:unknown-collection",
+                "title": "Unknown collection",
+                "status": 404,
+                "detail": "There is no collection 'stamp'. Collections: stamps.",
+                "instance": "/text_search",
+                "errors": [],
+            }
+        }
+    )
+
+    type: str = Field(description="What kind of problem; stable, for programs.")
+    title: str
+    status: int
+    detail: str = Field(description="What is wrong here and what to do, for people.")
+    instance: str = Field(description="The path that was asked.")
+    errors: tuple[ProblemError, ...] = ()
