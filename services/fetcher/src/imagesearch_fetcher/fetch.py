@@ -1,0 +1,344 @@
+"""The one way to fetch a URL that somebody gave us: safe against request forgery, bounded in time, bytes and load.
+
+Called by the embedder (hundreds of pictures at once), the producer (manifests) and the search API (a query picture).
+
+A URL's host is checked, then every address its name resolves to, then the address of every socket before it connects,
+so a name that changes its address between check and use gains nothing. Redirects are followed here, one checked hop
+at a time, and neither proxies, cookies nor credentials of the environment take part.
+"""
+
+import asyncio
+import itertools
+import random
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from types import TracebackType
+from typing import Final, Self, TypeVar
+from weakref import WeakValueDictionary
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from imagesearch_contract.dead_letter import Reason
+from imagesearch_contract.settings import FetchSettings
+from yarl import URL
+
+from imagesearch_fetcher.errors import FetchError
+from imagesearch_fetcher.guard import UrlGuard, is_internal
+
+__all__ = ["FetchError", "FetchPolicy", "Fetcher", "resolve"]
+
+T = TypeVar("T")
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+Sleep = Callable[[float], Awaitable[object]]
+AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
+
+MAX_REDIRECTS: Final = 3
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_TRY_AGAIN: Final = frozenset({408, 425, 429})  # and every 5xx
+_BACKOFF_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True)
+class FetchPolicy:
+    """What may be fetched and how much it may cost. The defaults refuse every address that is not public."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_networks: tuple[str, ...] = ()
+    timeout_seconds: float = 10.0
+    """For one URL in total: lookups, redirects, retries and the body. Waiting for a free slot does not count."""
+    max_bytes: int = 10 * 2**20
+    concurrency: int = 32
+    concurrency_per_host: int = 16
+    connect_timeout_seconds: float = 2.0
+    read_timeout_seconds: float = 5.0
+    attempts: int = 3
+
+    @classmethod
+    def of(cls, settings: FetchSettings) -> "FetchPolicy":
+        """The policy that a service's settings ask for."""
+        return cls(
+            allowed_hosts=settings.allowed_hosts,
+            allowed_networks=settings.allowed_networks,
+            timeout_seconds=settings.fetch_timeout_seconds,
+            max_bytes=settings.fetch_max_bytes,
+            concurrency=settings.fetch_concurrency,
+            concurrency_per_host=settings.fetch_concurrency_per_host,
+        )
+
+
+async def resolve(host: str, port: int) -> Sequence[str]:
+    """The addresses of a name, by the system's resolver. Raises `OSError` where there are none."""
+    # The dot keeps the search list of a pod's resolv.conf out of it: `a.b` is never `a.b.svc.cluster.local`.
+    name = host if is_internal(host) else f"{host}."
+    found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+class Fetcher:
+    """Fetches under one policy; use as an async context manager, share it within one event loop.
+
+    Args:
+        policy: what is allowed.
+        resolve: name and port -> addresses; raises `OSError`.
+        sleep: waits between attempts.
+        jitter: a number in [0, 1) that spreads retries.
+
+    Raises:
+        ValueError: the policy names something that is not a host or a network.
+    """
+
+    def __init__(
+        self,
+        policy: FetchPolicy | None = None,
+        *,
+        resolve: Resolve = resolve,
+        sleep: Sleep = asyncio.sleep,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._policy = policy or FetchPolicy()
+        self._guard = UrlGuard(self._policy.allowed_hosts, self._policy.allowed_networks)
+        self._resolve = resolve
+        self._sleep = sleep
+        self._jitter = jitter
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(self._policy.concurrency)
+        # A host's semaphore lives as long as somebody holds or awaits it, so the hosts of a month do not pile up.
+        self._host_slots: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def __aenter__(self) -> Self:
+        policy = self._policy
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                resolver=_GuardedResolver(self._guard, self._resolve),
+                socket_factory=self._open_socket,
+                limit=policy.concurrency,
+            ),
+            timeout=aiohttp.ClientTimeout(
+                total=None, sock_connect=policy.connect_timeout_seconds, sock_read=policy.read_timeout_seconds
+            ),
+            # Identity, because a byte cap on a compressed body says nothing about what it unpacks to.
+            headers={"User-Agent": "imagesearch-fetcher", "Accept": "*/*", "Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            auto_decompress=False,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def fetch(self, url: str, *, max_bytes: int | None = None) -> bytes:
+        """Return the body at `url`, at most `max_bytes` (the policy's where not given).
+
+        Raises:
+            FetchError: BLOCKED_URL, DEAD_LINK, UNREACHABLE or TOO_LARGE.
+        """
+        cap = self._policy.max_bytes if max_bytes is None else max_bytes
+        target = self._guard.check_url(url)
+
+        async def attempt() -> bytes:
+            async with await self._open(target) as response:
+                return b"".join([chunk async for chunk in _body(response, cap)])
+
+        async with self._slot(target):
+            patience = _Patience(self._policy.timeout_seconds)
+            return await patience.wait(self._retrying(attempt, patience.left))
+
+    async def stream(
+        self, url: str, *, max_bytes: int | None = None, timeout_seconds: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the body at `url` in chunks as they arrive; `timeout_seconds` counts only the waiting for the server.
+
+        Attempts are repeated until the first byte, not after it. Close the iterator (`contextlib.aclosing`) when
+        leaving early: it holds a slot and a connection.
+
+        Raises:
+            FetchError: as `fetch`; TOO_LARGE and UNREACHABLE also after some chunks.
+        """
+        cap = self._policy.max_bytes if max_bytes is None else max_bytes
+        target = self._guard.check_url(url)
+        async with self._slot(target):
+            patience = _Patience(self._policy.timeout_seconds if timeout_seconds is None else timeout_seconds)
+            response = await patience.wait(self._retrying(lambda: self._open(target), patience.left))
+            async with response, aclosing(_body(response, cap)) as body:
+                try:
+                    while chunk := await patience.wait(anext(body, b"")):
+                        yield chunk
+                except _TransientError as error:
+                    raise FetchError(Reason.UNREACHABLE, f"broken off: {error}") from error
+
+    @asynccontextmanager
+    async def _slot(self, url: URL) -> AsyncIterator[None]:
+        # The host's first: whoever queues for a slow host must not keep a general slot from the others.
+        host = self._host_slots.setdefault(str(url.raw_host), asyncio.Semaphore(self._policy.concurrency_per_host))
+        async with host, self._slots:
+            yield
+
+    async def _retrying(self, operation: Callable[[], Awaitable[T]], seconds: float) -> T:
+        """Run `operation` until it works or fails for good, at most so often, and never into a wait past the end."""
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + seconds
+        for number in itertools.count(1):
+            try:
+                return await operation()
+            except _TransientError as error:
+                backoff = _BACKOFF_SECONDS * 2 ** (number - 1) * (0.5 + self._jitter())
+                delay = backoff if error.retry_after is None else error.retry_after
+                if number >= self._policy.attempts or clock() + delay >= deadline:
+                    tries = "1 attempt" if number == 1 else f"{number} attempts"
+                    raise FetchError(Reason.UNREACHABLE, f"{error} ({tries})") from error
+            await self._sleep(delay)
+        raise AssertionError("counting never ends")
+
+    async def _open(self, url: URL) -> aiohttp.ClientResponse:
+        """Follow `url` to an answer that is worth reading."""
+        for _ in range(MAX_REDIRECTS + 1):
+            response = await self._request(url)
+            try:
+                if response.status not in _REDIRECTS:
+                    _check_answer(response)
+                    return response
+                url = self._guard.check_redirect(url, _location(response))
+            except BaseException:
+                response.close()
+                raise
+            response.close()
+        raise FetchError(Reason.DEAD_LINK, f"more than {MAX_REDIRECTS} redirects")
+
+    async def _request(self, url: URL) -> aiohttp.ClientResponse:
+        if self._session is None:
+            raise RuntimeError("use the Fetcher as a context manager: async with Fetcher(policy) as fetcher")
+        with _connection_errors():
+            return await self._session.get(url, allow_redirects=False)
+
+    def _open_socket(self, info: AddrInfo) -> socket.socket:
+        """Make the socket for one connection. Every connection passes here, whatever way its address was found."""
+        family, kind, protocol, _, address = info
+        try:
+            self._guard.check_address(str(address[0]), int(str(address[1])))
+        except FetchError as error:
+            raise PermissionError(error.detail) from error  # the connector understands OSError only
+        return socket.socket(family, kind, protocol)
+
+
+class _GuardedResolver(AbstractResolver):
+    """Resolves a name and refuses it unless every address may be connected to."""
+
+    def __init__(self, guard: UrlGuard, resolve: Resolve) -> None:
+        self._guard = guard
+        self._resolve = resolve
+
+    async def resolve(
+        self,
+        host: str,
+        port: int = 0,
+        family: socket.AddressFamily = socket.AF_UNSPEC,  # noqa: ARG002  the base class's; never narrowed here
+    ) -> list[ResolveResult]:
+        addresses = await self._resolve(host, port)
+        if not addresses:
+            raise OSError(f"{host} has no address")
+        for address in addresses:
+            self._guard.check_address(address, port, host)
+        return [
+            {
+                "hostname": host,
+                "host": address,
+                "port": port,
+                "family": socket.AF_INET6 if ":" in address else socket.AF_INET,
+                "proto": socket.IPPROTO_TCP,
+                "flags": socket.AI_NUMERICHOST,
+            }
+            for address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+class _TransientError(Exception):
+    """This attempt failed in a way that may pass; `retry_after` is the wait in seconds that the server asked for."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class _Patience:
+    """How long the server may still keep us waiting, in seconds; time between the waits is not counted."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self.left = seconds
+
+    async def wait(self, awaitable: Awaitable[T]) -> T:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        try:
+            async with asyncio.timeout(self.left):
+                return await awaitable
+        except TimeoutError as error:
+            raise FetchError(Reason.UNREACHABLE, f"no complete answer within {self._seconds:g} s") from error
+        finally:
+            self.left -= clock() - started
+
+
+@contextmanager
+def _connection_errors() -> Iterator[None]:
+    try:
+        yield
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise FetchError(Reason.UNREACHABLE, f"the server's certificate is not trusted: {error}") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise _TransientError(str(error) or type(error).__name__) from error
+
+
+async def _body(response: aiohttp.ClientResponse, cap: int) -> AsyncGenerator[bytes, None]:
+    too_large = FetchError(Reason.TOO_LARGE, f"more than {cap} bytes")
+    if (response.content_length or 0) > cap:
+        raise too_large
+    taken = 0
+    with _connection_errors():
+        async for chunk in response.content.iter_any():
+            taken += len(chunk)
+            if taken > cap:
+                raise too_large
+            yield chunk
+
+
+def _check_answer(response: aiohttp.ClientResponse) -> None:
+    status = response.status
+    if status >= 500 or status in _TRY_AGAIN:
+        raise _TransientError(f"the server answered {status}", _retry_after(response))
+    if not 200 <= status < 300:
+        raise FetchError(Reason.DEAD_LINK, f"the server answered {status}")
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding not in ("", "identity"):
+        raise FetchError(Reason.DEAD_LINK, f"the server sent {coding[:40]!a} coding although none was asked for")
+
+
+def _location(response: aiohttp.ClientResponse) -> str:
+    location = response.headers.get("Location")
+    if not location:
+        raise FetchError(Reason.DEAD_LINK, f"the server answered {response.status} without a Location")
+    return location
+
+
+def _retry_after(response: aiohttp.ClientResponse) -> float | None:
+    """Seconds to wait, from `Retry-After` in either of its forms; None where it is missing or makes no sense."""
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isascii() and value.isdecimal():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
