@@ -80,7 +80,7 @@ class UploadFields(Page):
 class Hit(BaseModel):
     """One picture that was found, with what its source says about it."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
     id: str = Field(description="`<source>:<native id>`, unique in the collection.")
     score: float = Field(
@@ -225,6 +225,7 @@ class ProblemDetails(BaseModel):
     """A problem document (RFC 9457)."""
 
     model_config = ConfigDict(
+        json_schema_serialization_defaults_required=True,
         json_schema_extra={
             "example": {
                 "type": "urn:imagesearch:problem:unknown-collection",
