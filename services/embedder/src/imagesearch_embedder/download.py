@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from itertools import islice
 from threading import Thread
 
-from imagesearch_fetcher.fetch import Fetcher, FetchError, FetchPolicy
+from imagesearch_fetcher.errors import FetchError
+from imagesearch_fetcher.fetch import Fetcher, FetchPolicy
 
 from imagesearch_embedder.embed import Fetched
 from imagesearch_embedder.plan import Upsert

@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import numpy as np
 from imagesearch_contract.dead_letter import DeadLetter, Reason
 from imagesearch_contract.index import document
-from imagesearch_encoder import Encoder
-from imagesearch_fetcher.decode import DecodeError
-from imagesearch_fetcher.fetch import FetchError
+from imagesearch_fetcher.errors import DecodeError, FetchError
 from numpy.typing import NDArray
 from PIL.Image import Image
 
 from imagesearch_embedder.plan import Message, Takedown, Unusable, Upsert, dead_letter, newest, plan
+
+if TYPE_CHECKING:  # the driver imports this module, and needs no model runtime
+    from imagesearch_encoder import Encoder
 
 UNIT_TOLERANCE: Final = 1e-3
 """How far from 1 a vector's length may be; `dot_product` fields take unit vectors only."""
@@ -61,7 +62,7 @@ class Parts:
     fetch: Callable[[Sequence[Upsert]], Iterator[Fetched]]
     """Yields each upsert once, in any order, as its picture arrives."""
     decode: Callable[[bytes], Image]
-    encoder: Encoder
+    encoder: "Encoder"
     write: Callable[[Sequence[Write]], Sequence[Outcome | Refused]]
     """Answers each write in its place; returns only when all are answered."""
     reject: Callable[[Sequence[DeadLetter]], None]
@@ -133,7 +134,7 @@ def _batches(pictures: Iterable[Decoded], batching: Batching) -> Iterator[list[D
 
 
 def _encoded(
-    batch: Sequence[Decoded], encoder: Encoder, failed: list[Unusable]
+    batch: Sequence[Decoded], encoder: "Encoder", failed: list[Unusable]
 ) -> list[tuple[Upsert, NDArray[np.float32]]]:
     try:
         vectors = encoder.encode_image([image for _, image in batch])

@@ -74,5 +74,5 @@ def lag(end: str, latest: str) -> int:
 
 def cause(message: str) -> str:
     """The line that says what went wrong, from the text of a Spark error with its stack traces."""
-    named = re.search(r"^(?:\w+\.)*(\w+(?:Error|Exception|Exit)): (.+)$", message, re.MULTILINE)
-    return f"{named[1]}: {named[2]}" if named else message.strip().partition("\n")[0]
+    named = re.findall(r"^(?:\w+\.)*(\w+(?:Error|Exception): (?!Traceback).+)$", message, re.MULTILINE)
+    return str(named[-1]) if named else message.strip().partition("\n")[0]

@@ -4,12 +4,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache, partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
 from imagesearch_contract.settings import EmbedderSettings
-from imagesearch_encoder import Encoder, load_encoder
 from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.fetch import FetchPolicy
 from PIL import Image
@@ -21,12 +20,18 @@ from imagesearch_embedder.letters import LetterBox
 from imagesearch_embedder.plan import Message
 from imagesearch_embedder.sink import Sink, connect
 
+if TYPE_CHECKING:
+    from imagesearch_encoder import Encoder
+
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
 
 MESSAGE_COLUMNS: Final = ("partition", "offset", "unix_millis(timestamp) AS timestamp", "key", "value")
 """Spark expressions, in the order of `Message`. Milliseconds, because a pandas timestamp would come in local time."""
 
 OUTCOME_SCHEMA: Final = "outcome string, messages long"
+
+DECODED_SIDE: Final = 512
+"""A large JPEG is decoded at a fraction of its size, but no smaller than this: models look at 224 to 384 pixels."""
 
 
 def embed_frames(frames: Iterator[pd.DataFrame], *, settings: EmbedderSettings, replay: bool) -> Iterator[pd.DataFrame]:
@@ -74,7 +79,7 @@ def _open_parts(settings: EmbedderSettings, replay: bool, stack: ExitStack) -> P
     letters = LetterBox(settings.kafka_bootstrap_servers, settings.dead_letter_topic, replay=replay)
     return Parts(
         fetch=partial(fetch_all, submit=submit, window=settings.fetch_concurrency),
-        decode=partial(decode, max_pixels=settings.max_pixels),
+        decode=partial(decode, max_pixels=settings.max_pixels, min_side=DECODED_SIDE),
         encoder=encoder,
         write=Sink(client, settings.index).write,
         reject=letters.write,
@@ -82,11 +87,13 @@ def _open_parts(settings: EmbedderSettings, replay: bool, stack: ExitStack) -> P
 
 
 @cache
-def _encoder(model_uri: str, tracking_uri: str, threads: int) -> Encoder:
+def _encoder(model_uri: str, tracking_uri: str, threads: int) -> "Encoder":
     """Load once per worker process; Spark uses the process again for later tasks.
 
     A model that cannot encode a plain grey picture fails the task: it must not turn every record into a dead letter.
     """
+    from imagesearch_encoder import load_encoder  # here, because the driver imports this module and loads no model
+
     encoder = load_encoder(model_uri, tracking_uri=tracking_uri, threads=threads)
     vectors = encoder.encode_image([Image.new("RGB", (64, 64), "grey")])
     if vectors.shape != (1, encoder.dims) or not np.isfinite(vectors).all():

@@ -1,0 +1,87 @@
+"""What the embedder says about itself: the log line, the lag, the cause of a failure, the JDK it needs."""
+
+from collections import Counter
+
+import pytest
+from imagesearch_contract.settings import EmbedderSettings
+from imagesearch_embedder.progress import cause, lag, line
+from imagesearch_embedder.session import JavaError, check_java, java_version, spark_conf
+
+SETTINGS = EmbedderSettings(topic="t", index="i", checkpoint_location="c", model_name="m", model_version="1")
+
+
+def test_the_line_names_every_outcome_and_every_reason_that_occurred() -> None:
+    tally = Counter({"indexed": 480, "stale": 2, "dead_link": 3, "truncated": 1})
+    assert line(7, tally, 4.26, 1200) == (
+        "batch=7 indexed=480 deleted=0 stale=2 superseded=0 failed=4 failed.dead_link=3 failed.truncated=1 "
+        "seconds=4.3 lag=1200"
+    )
+
+
+@pytest.mark.parametrize(
+    ("end", "latest", "expected"),
+    [
+        ('{"t": {"0": 5, "1": 7}}', '{"t": {"0": 5, "1": 7}}', 0),
+        ('{"t": {"0": 5}}', '{"t": {"0": 9, "1": 7}}', 11),
+        ('{"t": {"0": 5}}', "null", 0),
+        ("", "", 0),
+    ],
+)
+def test_the_lag_is_what_the_topic_has_beyond_the_batch(end: str, latest: str, expected: int) -> None:
+    assert lag(end, latest) == expected
+
+
+def test_the_cause_of_a_failure_is_one_line_out_of_spark_s_many() -> None:
+    error = """[STREAM_FAILED] Query [id = 1] terminated with exception: Job aborted. SQLSTATE: XXKST
+org.apache.spark.api.python.PythonException: Traceback (most recent call last):
+  File "worker.py", line 1, in main
+imagesearch_embedder.letters.LettersNotDeliveredError: topic t.failed cannot be read
+"""
+    assert cause(error) == "LettersNotDeliveredError: topic t.failed cannot be read"
+    assert cause("plain\ntext") == "plain"
+
+
+@pytest.mark.parametrize(
+    ("told", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('openjdk version "25" 2025-09-16', 25),
+        ('java version "1.8.0_401"', 8),
+        ("nonsense", None),
+    ],
+)
+def test_the_java_version_is_read_from_what_java_says(told: str, version: int | None) -> None:
+    assert java_version(told) == version
+
+
+def test_a_missing_java_is_named_with_the_way_to_get_one(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(JavaError, match=r"JAVA_HOME is .* openjdk-17"):
+        check_java()
+    monkeypatch.delenv("JAVA_HOME")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(JavaError, match="there is no `java` on the PATH"):
+        check_java()
+
+
+def test_a_java_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path) -> None:
+    java = tmp_path / "bin" / "java"
+    java.parent.mkdir()
+    java.write_text("#!/bin/sh\necho 'openjdk version \"11.0.2\"' >&2\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(JavaError, match=r"17 or later, and .* is openjdk version \"11.0.2\""):
+        check_java()
+
+
+def test_jars_at_hand_are_used_and_otherwise_spark_fetches_the_connector() -> None:
+    assert "spark-sql-kafka" in spark_conf(SETTINGS)["spark.jars.packages"]
+    conf = spark_conf(SETTINGS.model_copy(update={"spark_jars": ("a.jar", "b.jar")}))
+    assert conf["spark.jars"] == "a.jar,b.jar"
+    assert "spark.jars.packages" not in conf
+
+
+def test_a_local_spark_listens_on_the_loopback_interface_only() -> None:
+    assert spark_conf(SETTINGS)["spark.driver.bindAddress"] == "127.0.0.1"
+    remote = SETTINGS.model_copy(update={"spark_master": "k8s://https://kubernetes.default.svc:443"})
+    assert "spark.driver.bindAddress" not in spark_conf(remote)
