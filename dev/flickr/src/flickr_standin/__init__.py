@@ -1,0 +1,8 @@
+"""A server that answers `flickr.photos.search` as Flickr documents it, for tests and clusters that cannot reach Flickr.
+
+- `photos`: the photos it has: those of a folder of pictures, or any that a test makes up
+- `search`: which of them a search finds (pure)
+- `answer`: how Flickr writes that down, in JSON and XML (pure)
+- `app`: the HTTP application: keys, throttling, faults on demand, the pictures themselves
+- `main`: the command `flickr-standin`
+"""

@@ -8,8 +8,7 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
+from contextlib import aclosing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Final
@@ -121,6 +120,8 @@ def _opened(url: str, fetch: FetchSettings) -> Iterator[IO[bytes]]:
             asyncio.run(_download(url, fetch, copy))
         except FetchError as error:
             raise SourceError(f"manifest {url} cannot be fetched: {error.detail} ({error.reason})") from error
+        except ValueError as error:  # the settings name something that is no host or network
+            raise SourceError(f"manifest {url} cannot be fetched: {error}") from error
         copy.seek(0)
         yield copy
 
@@ -134,7 +135,9 @@ def _open_file(path: str) -> IO[bytes]:
 
 async def _download(url: str, fetch: FetchSettings, copy: IO[bytes]) -> None:
     """Get the whole manifest first, since Kafka may take the records more slowly than its server lets us read."""
-    policy = replace(FetchPolicy.of(fetch), timeout_seconds=DOWNLOAD_SECONDS)
-    async with Fetcher(policy) as fetcher:
-        async for chunk in fetcher.stream(url, max_bytes=MANIFEST_LIMIT):
+    async with (
+        Fetcher(FetchPolicy.of(fetch)) as fetcher,
+        aclosing(fetcher.stream(url, max_bytes=MANIFEST_LIMIT, timeout_seconds=DOWNLOAD_SECONDS)) as chunks,
+    ):
+        async for chunk in chunks:
             copy.write(chunk)
