@@ -1,0 +1,19 @@
+import react from "@vitejs/plugin-react";
+import { defineConfig } from "vitest/config";
+
+const API = "http://127.0.0.1:8080";
+const ROUTES = ["/text_search", "/image_search", "/collections", "/openapi.json", "/docs"];
+
+export default defineConfig({
+  // Relative addresses: the same build works at `/` and under any path that an ingress puts before it.
+  base: "./",
+  plugins: [react()],
+  build: { target: "es2022", assetsInlineLimit: 0 },
+  server: { host: "127.0.0.1", proxy: Object.fromEntries(ROUTES.map((route) => [route, API])) },
+  test: {
+    environment: "jsdom",
+    include: ["src/**/*.test.{ts,tsx}"],
+    setupFiles: ["src/test-setup.ts"],
+    restoreMocks: true,
+  },
+});
