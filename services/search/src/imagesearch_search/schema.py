@@ -235,7 +235,7 @@ class ProblemDetails(BaseModel):
                 "instance": "/text_search",
                 "errors": [],
             }
-        }
+        },
     )
 
     type: str = Field(description="What kind of problem; stable, for programs.")

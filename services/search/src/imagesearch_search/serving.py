@@ -1,0 +1,146 @@
+"""The encoder service: a Ray Serve application that answers `imagesearch_contract.encoder` for one model.
+
+On Kubernetes a RayService imports `imagesearch_search.serving:application`; `python -m imagesearch_search.serving`
+runs a small Ray of its own on this machine. Settings come from the environment (`EncoderServiceSettings`).
+
+One deployment, so one hop from Serve's proxy to the model: the handler decodes and batches where the model is.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar
+
+import ray
+from imagesearch_contract.settings import EncoderServiceSettings, SettingsError
+from imagesearch_encoder import load_encoder
+from PIL import Image
+from ray import serve
+from ray.serve.config import AutoscalingConfig
+from ray.serve.schema import LoggingConfig
+from starlette.requests import Request
+from starlette.responses import Response
+
+from imagesearch_search.encoder_http import EncoderHttp, Vector
+
+Item = TypeVar("Item")
+
+LOCAL_RAY: Final = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Handlers only wait (the model and the decoder run in threads), so they can share the replica's own event loop:
+    # a request then crosses two threads less.
+    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+}
+"""The environment of a Ray that is started here, and inherited by every process of it."""
+
+
+class EncoderReplica:
+    """One replica: it loads the model before it counts as ready, and encodes what comes together in one batch."""
+
+    def __init__(self, settings: EncoderServiceSettings) -> None:
+        encoder = load_encoder(
+            settings.model_uri,
+            tracking_uri=settings.mlflow_tracking_uri,
+            threads=max(1, round(settings.cpus_per_replica)),
+            device="cuda" if settings.gpus_per_replica else "cpu",
+        )
+        encoder.encode_text(["warm-up"])
+        encoder.encode_image([Image.new("RGB", (64, 64))])
+        self._http = EncoderHttp(
+            settings, text=batched(encoder.encode_text, settings), image=batched(encoder.encode_image, settings)
+        )
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer one HTTP request."""
+        return await self._http.answer(request)
+
+
+def batched(
+    encode: Callable[[list[Item]], Vector], settings: EncoderServiceSettings
+) -> Callable[[Item], Awaitable[Vector]]:
+    """`encode` for one item, which waits for a batch: what came while the one before was encoded goes together."""
+
+    async def encode_batch(items: list[Item]) -> list[Vector]:
+        return list(await asyncio.to_thread(encode, items))
+
+    encode_batch.__name__ = encode.__name__  # the label of the batch metrics
+    return serve.batch(max_batch_size=settings.max_batch_size, batch_wait_timeout_s=settings.batch_wait_seconds)(
+        encode_batch
+    )
+
+
+def application(args: Mapping[str, str]) -> serve.Application:
+    """Build the application (Serve calls this with the `args` of its configuration, which override the environment).
+
+    Raises:
+        SettingsError: the environment does not say which model, or says it wrongly.
+    """
+    settings = EncoderServiceSettings.from_env({**os.environ, **args})
+    deployment = serve.deployment(
+        name="encoder",
+        autoscaling_config=autoscaling(settings),
+        max_ongoing_requests=2 * settings.max_batch_size,
+        max_queued_requests=8 * settings.max_batch_size,
+        ray_actor_options={"num_cpus": settings.cpus_per_replica, "num_gpus": settings.gpus_per_replica},
+        logging_config=LoggingConfig(enable_access_log=False),
+        health_check_period_s=5,
+        graceful_shutdown_timeout_s=10,
+    )
+    return deployment(EncoderReplica).bind(settings)
+
+
+def autoscaling(settings: EncoderServiceSettings) -> AutoscalingConfig:
+    """Up within seconds of a burst, down only after minutes: a replica is dearer to start than to keep."""
+    return AutoscalingConfig(
+        min_replicas=settings.min_replicas,
+        max_replicas=settings.max_replicas,
+        target_ongoing_requests=settings.target_ongoing_requests,
+        metrics_interval_s=1,
+        look_back_period_s=5,
+        upscale_delay_s=2,
+        downscale_delay_s=120,
+    )
+
+
+def main() -> None:
+    """Serve on this machine until SIGTERM or SIGINT."""
+    parser = argparse.ArgumentParser(prog="python -m imagesearch_search.serving", description=main.__doc__)
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--dashboard-port", type=int, default=8265)
+    parser.add_argument("--cpus", type=int, default=2, help="what Ray may use; each replica takes its share")
+    parser.add_argument("--gpus", type=int, default=0)
+    args = parser.parse_args()
+    try:
+        app = application({})
+    except SettingsError as error:
+        sys.exit(f"imagesearch_search.serving: {error}")
+    stopped = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: stopped.set())
+    os.environ.update(LOCAL_RAY | os.environ)
+    ray.init(
+        num_cpus=args.cpus,
+        num_gpus=args.gpus,
+        object_store_memory=80 * 2**20,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        dashboard_port=args.dashboard_port,
+        log_to_driver=False,
+        _node_ip_address="127.0.0.1",
+    )
+    try:
+        serve.start(http_options={"host": "127.0.0.1", "port": args.port})
+        serve.run(app, name="encoder", route_prefix="/")
+        stopped.wait()
+    finally:
+        serve.shutdown()  # type: ignore[no-untyped-call]
+        ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()
