@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from itertools import count
+from types import SimpleNamespace
 from typing import Any, Final
 
 import flickrapi
@@ -144,8 +145,7 @@ class _Search:
             api_key, "", format="json", cache=False, store_token=False, timeout=TIMEOUT_SECONDS
         )
         self._api.REST_URL = endpoint
-        # The search needs no login, only the key. flickrapi would sign the call, which takes the key's secret as well.
-        self._api.flickr_oauth.oauth = None
+        self._api.flickr_oauth.oauth = _Unsigned(api_key)
         # flickrapi reports every HTTP error as one exception without a status, and its session is shared by all.
         self._api.flickr_oauth.session = requests.Session()
         self._api.flickr_oauth.session.hooks["response"].append(_check_status)
@@ -186,6 +186,16 @@ class _Search:
             if isinstance(error, ValueError):  # the address itself is wrong, and stays so
                 raise SourceError(f"the Flickr endpoint {self._endpoint} is not a usable address") from error
             raise _BusyError(f"no connection ({type(error).__name__})") from error
+
+
+class _Unsigned:
+    """Takes the place of flickrapi's OAuth signature: the search needs no login, and signing takes a second secret."""
+
+    def __init__(self, api_key: str) -> None:
+        self.client = SimpleNamespace(client_key=api_key)  # flickrapi reads it
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
 
 
 def _check_status(response: requests.Response, **_: object) -> None:

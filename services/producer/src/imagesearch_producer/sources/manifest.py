@@ -64,7 +64,7 @@ def record_of(line: bytes, number: int, base: str | None) -> Item:
     try:
         if len(line) > LINE_LIMIT:
             raise ValueError(f"longer than {LINE_LIMIT} bytes")
-        fields = json.loads(line)
+        fields = json.loads(line.decode())
         if not isinstance(fields, dict):
             raise ValueError(f"expected a JSON object, got {type(fields).__name__}")
         absolute = {name: _absolute(fields[name], base) for name in _URL_FIELDS if isinstance(fields.get(name), str)}
