@@ -72,11 +72,11 @@ def mlflow_tracking_uri(processes: "Processes", run_dir: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def starter_model(mlflow_tracking_uri: str) -> StarterModel:
+def starter_model(run_dir: Path, mlflow_tracking_uri: str) -> StarterModel:
     """The starter model, registered."""
     from imagesearch_stack import servers
 
-    return StarterModel(*servers.register_model("starter", tracking_uri=mlflow_tracking_uri))
+    return StarterModel(*servers.register_model(run_dir, tracking_uri=mlflow_tracking_uri))
 
 
 @pytest.fixture(scope="session")

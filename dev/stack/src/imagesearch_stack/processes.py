@@ -77,6 +77,24 @@ class Process:
                 raise StackError(f"{self.name} was not ready within {within_seconds:.0f} s. {self._last_words()}")
             time.sleep(0.2)
 
+    def wait(self, while_waiting: Callable[[], object] = lambda: None) -> None:
+        """Wait for a command that is to end by itself, calling `while_waiting` now and then.
+
+        Raises:
+            StackError: it ended with another status than 0; with the end of its log.
+        """
+        while self.running:
+            while_waiting()
+            time.sleep(0.2)
+        if self._guard.returncode != 0:
+            raise StackError(f"{self.name} failed (status {self._guard.returncode}). {self._last_words()}")
+
+    @property
+    def last_line(self) -> str:
+        """What the command said last; empty before it said anything."""
+        lines = self.log.read_text(errors="replace").replace("\r", "\n").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
     def stop(self) -> None:
         """Stop the command and everything it started; returns when all of it is gone."""
         if self._guard.stdin is not None:

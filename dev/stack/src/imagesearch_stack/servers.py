@@ -16,6 +16,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from imagesearch_stack import StackError, downloads
+from imagesearch_stack.downloads import OnBytes
 from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, free_port
 
@@ -26,6 +27,8 @@ KAFKA_CLUSTER_ID: Final = "aW1hZ2VzZWFyY2gtZGV2AA"
 ELASTICSEARCH_UID: Final = 64_920
 ROOT_PLACE: Final = Path("/var/cache/imagesearch")
 """Where root keeps what that user must reach: root's own home is closed to it, and only root can write here."""
+
+STARTER: Final = "starter"
 
 QUIET_MLFLOW: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -99,7 +102,7 @@ def start_elasticsearch(run_dir: Path, port: int) -> Process:
     """Start a one-node Elasticsearch; `wait_for_elasticsearch` waits for it. Its data is in `elasticsearch_dir`."""
     java_home = find_java(21, "Elasticsearch")
     is_root = os.geteuid() == 0
-    home = downloads.elasticsearch_home(ROOT_PLACE if is_root else None)
+    home = elasticsearch_home()
     state = elasticsearch_dir(run_dir)
     config = state / "config"
     config.mkdir(parents=True, exist_ok=True)
@@ -124,6 +127,11 @@ def start_elasticsearch(run_dir: Path, port: int) -> Process:
             "CLI_JAVA_OPTS": "-Xmx32m -XX:+UseSerialGC -XX:TieredStopAtLevel=1",
         },
     )
+
+
+def elasticsearch_home(on_bytes: OnBytes = downloads.ignore_bytes) -> Path:
+    """The unpacked Elasticsearch, where the user that runs it can reach it; downloaded on the first call."""
+    return downloads.elasticsearch_home(ROOT_PLACE if os.geteuid() == 0 else None, on_bytes)
 
 
 def elasticsearch_dir(run_dir: Path) -> Path:
@@ -184,35 +192,40 @@ def wait_for_mlflow(process: Process, port: int) -> str:
     return url
 
 
-def register_model(
-    name: str, *, tracking_uri: str, model: str | None = None, log: Path | None = None
-) -> tuple[str, str]:
-    """Register the starter model, or the Hugging Face `model`, unless it is registered; its name and version.
+def register_model(run_dir: Path, *, tracking_uri: str, model: str = STARTER) -> tuple[str, str]:
+    """Register the starter model, or the one of this Hugging Face id, unless it is registered; its name and version.
 
     Raises:
         StackError: `imagesearch-model` could not; with what it said.
     """
-    command = [
-        str(Path(sys.executable).with_name("imagesearch-model")),
-        "register",
-        name,
-        "--tracking-uri",
-        tracking_uri,
-    ]
-    done = subprocess.run(  # noqa: S603 - our own command
-        [*command, *(("--model", model) if model else ())],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, **QUIET_MLFLOW},
+    registration = start_registration(run_dir, tracking_uri=tracking_uri, model=model)
+    try:
+        registration.wait()
+    finally:
+        registration.stop()
+    return registered(registration)
+
+
+def start_registration(run_dir: Path, *, tracking_uri: str, model: str) -> Process:
+    """Begin to register a model; `registered` tells the outcome."""
+    return Process(
+        "imagesearch-model",
+        [script("imagesearch-model"), "register", model, "--tracking-uri", tracking_uri],
+        log=run_dir / "logs" / "model.log",
+        env=QUIET_MLFLOW,
     )
-    if log is not None:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text(done.stderr + done.stdout)
-    if done.returncode != 0:
-        raise StackError(f"registering the model failed (status {done.returncode}):\n{done.stderr[-2000:].strip()}")
-    registered_name, version = done.stdout.splitlines()[-1].split()
-    return registered_name, version
+
+
+def registered(registration: Process) -> tuple[str, str]:
+    """Name and version of the model that was registered: the last line that the command wrote."""
+    *_, last = registration.log.read_text(errors="replace").splitlines()
+    name, version = last.split()
+    return name, version
+
+
+def script(name: str) -> str:
+    """The path of a command that is installed beside this Python."""
+    return str(Path(sys.executable).with_name(name))
 
 
 def answers_ok(url: str) -> bool:

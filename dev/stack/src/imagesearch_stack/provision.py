@@ -1,0 +1,78 @@
+"""What the operator does on Kubernetes, done here for one collection: topics, index and alias. Doing it again is harmless."""
+
+from typing import Any, Final
+
+import httpx
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from elasticsearch import Elasticsearch
+from imagesearch_contract import names
+from imagesearch_contract.index import IndexMeta, index_body
+
+from imagesearch_stack import StackError
+
+PARTITIONS: Final = 4
+KAFKA_SECONDS: Final = 30.0
+
+
+def create_topics(bootstrap_servers: str, topic: str) -> None:
+    """Create a collection's compacted topic, and the one beside it for dead letters, where they do not exist.
+
+    Raises:
+        StackError: Kafka refused.
+    """
+    config = {"cleanup.policy": "compact"}
+    wanted = [
+        NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1, config=config),
+        NewTopic(names.dead_letter_topic(topic), num_partitions=1, replication_factor=1, config=config),
+    ]
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    for name, created in admin.create_topics(wanted, operation_timeout=KAFKA_SECONDS).items():
+        try:
+            created.result(timeout=KAFKA_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                raise StackError(f"cannot create topic {name}: {error.args[0].str()}") from error
+
+
+def model_dims(tracking_uri: str, name: str, version: str) -> int:
+    """The length of a registered model version's vectors, from its tag. (By HTTP: importing mlflow takes seconds.)
+
+    Raises:
+        StackError: it has no such tag.
+    """
+    answer = httpx.get(
+        f"{tracking_uri}/api/2.0/mlflow/model-versions/get",
+        params={"name": name, "version": version},
+        trust_env=False,
+        timeout=30,
+    )
+    version_of_model = answer.json().get("model_version", {})
+    tags = {tag["key"]: tag["value"] for tag in version_of_model.get("tags", [])}
+    try:
+        return int(tags[names.MODEL_DIMS_TAG])
+    except (KeyError, ValueError) as error:
+        raise StackError(
+            f"model {name}/{version} in {tracking_uri} has no tag {names.MODEL_DIMS_TAG}: "
+            "register it with `imagesearch-model register`"
+        ) from error
+
+
+def create_index(elasticsearch_url: str, meta: IndexMeta) -> str:
+    """Create the index of a collection and model, and point the collection's alias at it alone; the index's name.
+
+    Indices that the alias pointed at before held another model's vectors; they are deleted.
+    """
+    index = names.index(meta.namespace, meta.collection, meta.model_name, meta.model_version)
+    alias = names.alias(meta.namespace, meta.collection)
+    body = index_body(meta)
+    with Elasticsearch(elasticsearch_url) as client:
+        if client.indices.exists(index=index):
+            # The encoder may have moved to another port since.
+            client.indices.put_mapping(index=index, meta=body["mappings"]["_meta"])
+        else:
+            client.indices.create(index=index, settings=body["settings"], mappings=body["mappings"])
+        before = client.indices.get_alias(name=alias).body if client.indices.exists_alias(name=alias) else {}
+        actions: list[dict[str, Any]] = [{"remove_index": {"index": old}} for old in before if old != index]
+        client.indices.update_aliases(actions=[{"add": {"index": index, "alias": alias}}, *actions])
+    return index
