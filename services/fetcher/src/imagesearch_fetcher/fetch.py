@@ -8,6 +8,7 @@ at a time, and neither proxies, cookies nor credentials of the environment take 
 """
 
 import asyncio
+import errno
 import itertools
 import random
 import socket
@@ -117,9 +118,8 @@ class Fetcher:
                 socket_factory=self._open_socket,
                 limit=policy.concurrency,
             ),
-            timeout=aiohttp.ClientTimeout(
-                total=None, sock_connect=policy.connect_timeout_seconds, sock_read=policy.read_timeout_seconds
-            ),
+            # No sock_read: it runs on while a reader is busy with what it has. Waits are timed where they happen.
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=policy.connect_timeout_seconds),
             # Identity, because a byte cap on a compressed body says nothing about what it unpacks to.
             headers={"User-Agent": "imagesearch-fetcher", "Accept": "*/*", "Accept-Encoding": "identity"},
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -145,7 +145,7 @@ class Fetcher:
 
         async def attempt() -> bytes:
             async with await self._open(target) as response:
-                return b"".join([chunk async for chunk in _body(response, cap)])
+                return b"".join([chunk async for chunk in self._body(response, cap)])
 
         async with self._slot(target):
             patience = _Patience(self._policy.timeout_seconds)
@@ -167,7 +167,7 @@ class Fetcher:
         async with self._slot(target):
             patience = _Patience(self._policy.timeout_seconds if timeout_seconds is None else timeout_seconds)
             response = await patience.wait(self._retrying(lambda: self._open(target), patience.left))
-            async with response, aclosing(_body(response, cap)) as body:
+            async with response, aclosing(self._body(response, cap)) as body:
                 try:
                     while chunk := await patience.wait(anext(body, b"")):
                         yield chunk
@@ -216,7 +216,25 @@ class Fetcher:
         if self._session is None:
             raise RuntimeError("use the Fetcher as a context manager: async with Fetcher(policy) as fetcher")
         with _connection_errors():
-            return await self._session.get(url, allow_redirects=False)
+            async with asyncio.timeout(self._policy.connect_timeout_seconds + self._policy.read_timeout_seconds):
+                return await self._session.get(url, allow_redirects=False)
+
+    async def _body(self, response: aiohttp.ClientResponse, cap: int) -> AsyncGenerator[bytes, None]:
+        too_large = FetchError(Reason.TOO_LARGE, f"more than {cap} bytes")
+        if (response.content_length or 0) > cap:
+            raise too_large
+        taken = 0
+        while chunk := await self._chunk(response):
+            taken += len(chunk)
+            if taken > cap:
+                raise too_large
+            yield chunk
+
+    async def _chunk(self, response: aiohttp.ClientResponse) -> bytes:
+        """What has arrived, or nothing at the end."""
+        with _connection_errors():
+            async with asyncio.timeout(self._policy.read_timeout_seconds):
+                return await response.content.readany()
 
     def _open_socket(self, info: AddrInfo) -> socket.socket:
         """Make the socket for one connection. Every connection passes here, whatever way its address was found."""
@@ -224,7 +242,7 @@ class Fetcher:
         try:
             self._guard.check_address(str(address[0]), int(str(address[1])))
         except FetchError as error:
-            raise PermissionError(error.detail) from error  # the connector understands OSError only
+            raise PermissionError(errno.EPERM, error.detail) from error  # the connector understands OSError only
         return socket.socket(family, kind, protocol)
 
 
@@ -295,27 +313,18 @@ def _connection_errors() -> Iterator[None]:
         yield
     except aiohttp.ClientConnectorCertificateError as error:
         raise FetchError(Reason.UNREACHABLE, f"the server's certificate is not trusted: {error}") from error
+    except TimeoutError as error:
+        raise _TransientError(str(error) or "the server fell silent") from error
     except (aiohttp.ClientError, OSError) as error:
         raise _TransientError(str(error) or type(error).__name__) from error
-
-
-async def _body(response: aiohttp.ClientResponse, cap: int) -> AsyncGenerator[bytes, None]:
-    too_large = FetchError(Reason.TOO_LARGE, f"more than {cap} bytes")
-    if (response.content_length or 0) > cap:
-        raise too_large
-    taken = 0
-    with _connection_errors():
-        async for chunk in response.content.iter_any():
-            taken += len(chunk)
-            if taken > cap:
-                raise too_large
-            yield chunk
 
 
 def _check_answer(response: aiohttp.ClientResponse) -> None:
     status = response.status
     if status >= 500 or status in _TRY_AGAIN:
-        raise _TransientError(f"the server answered {status}", _retry_after(response))
+        raise _TransientError(
+            f"the server answered {status}", _retry_after_seconds(response.headers.get("Retry-After", "").strip())
+        )
     if not 200 <= status < 300:
         raise FetchError(Reason.DEAD_LINK, f"the server answered {status}")
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -330,15 +339,12 @@ def _location(response: aiohttp.ClientResponse) -> str:
     return location
 
 
-def _retry_after(response: aiohttp.ClientResponse) -> float | None:
-    """Seconds to wait, from `Retry-After` in either of its forms; None where it is missing or makes no sense."""
-    value = response.headers.get("Retry-After", "").strip()
+def _retry_after_seconds(value: str) -> float | None:
+    """The wait that a `Retry-After` header asks for, in either of its forms; None where it makes no sense."""
     if value.isascii() and value.isdecimal():
         return float(value[:9])
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+        return max(0.0, (moment.replace(tzinfo=moment.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
+    except (ValueError, OverflowError):
         return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
