@@ -360,9 +360,14 @@ async def test_a_stream_that_is_left_early_gives_its_place_back(server: Server) 
         assert await it.fetch(server.at("/b", reply(b"b"))) == b"b"
 
 
-async def test_a_fetcher_that_was_not_entered_says_how() -> None:
+async def test_a_fetcher_that_is_not_open_says_how() -> None:
+    it = Fetcher(LOOPBACK)
     with pytest.raises(RuntimeError, match="async with"):
-        await Fetcher(LOOPBACK).fetch("http://127.0.0.1/")
+        await it.fetch("http://127.0.0.1/")
+    async with it:
+        pass
+    with pytest.raises(RuntimeError, match="async with"):
+        await it.fetch("http://127.0.0.1/")
 
 
 def test_the_policy_is_what_the_settings_say() -> None:

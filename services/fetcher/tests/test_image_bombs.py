@@ -100,14 +100,27 @@ def test_ten_thousand_frames_cost_as_much_as_one() -> None:
     assert decode(many, CAP).getpixel((7, 7)) == (255, 255, 255)
 
 
-def test_a_progressive_jpeg_of_endless_scans_is_refused() -> None:
+def progressive_jpeg() -> tuple[bytes, bytes]:
+    """A progressive JPEG without its end marker, and one more scan for it."""
     out = BytesIO()
     Image.effect_noise((64, 64), 50).save(out, "JPEG", progressive=True)
     data = out.getvalue()
-    last_scan = data[data.rindex(b"\xff\xda") : -2]
+    return data[:-2], data[data.rindex(b"\xff\xda") : -2]
+
+
+# A comment with an end marker inside would fool whoever only searches for one.
+@pytest.mark.parametrize("between", [b"", b"\xff\xfe\0\x04\xff\xd9", b"\xff\xff\xff"])
+def test_a_progressive_jpeg_of_endless_scans_is_refused(between: bytes) -> None:
+    picture, scan = progressive_jpeg()
     with pytest.raises(DecodeError, match="scans") as caught:
-        decode(data[:-2] + last_scan * 5000 + data[-2:], CAP)
+        decode(picture + between + scan * 500 + b"\xff\xd9", CAP)
     assert caught.value.reason is Reason.DECOMPRESSION_BOMB
+
+
+def test_the_film_behind_a_motion_photo_does_not_count_as_scans() -> None:
+    picture, scan = progressive_jpeg()
+    comment = b"\xff\xfe\x0f\xa2" + b"\xff\xda" * 2000
+    assert decode(picture[:2] + comment + picture[2:] + b"\xff\xd9" + scan * 500, CAP).size == (64, 64)
 
 
 def test_text_that_unpacks_to_gigabytes_is_not_unpacked() -> None:

@@ -26,8 +26,10 @@ __all__ = ["MAX_SIDE", "DecodeError", "decode"]
 
 MAX_SIDE: Final = 16_384
 """Pixels; longer sides are refused whatever the area."""
-MAX_JPEG_SCANS: Final = 500
+MAX_JPEG_SCANS: Final = 100
 """A progressive JPEG has about ten; each costs a pass over the whole picture, however few bytes it has."""
+
+_JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # neither an escaped byte of a scan nor a restart
 
 # Pillow only warns of a size between its own cap and twice that, and inside a GIF asks nobody but itself.
 # A filter for the whole process, because one for a block of code is not safe among threads.
@@ -128,10 +130,21 @@ class _Jpeg(JpegImageFile):
 
 
 def _open_jpeg(data: bytes) -> ImageFile:
-    # Within a scan 0xFF is always followed by 0, so this counts scans (and a few that thumbnails contain).
-    if (scans := data.count(b"\xff\xda")) > MAX_JPEG_SCANS:
+    if data.count(b"\xff\xda") > MAX_JPEG_SCANS and (scans := _jpeg_scans(data)) > MAX_JPEG_SCANS:
         raise DecodeError(Reason.DECOMPRESSION_BOMB, f"{scans} scans, over the cap of {MAX_JPEG_SCANS}")
     return _Jpeg(BytesIO(data))
+
+
+def _jpeg_scans(jpeg: bytes) -> int:
+    """How many scans a decoder will meet; what a camera hangs behind the picture (a film, say) is not counted."""
+    scans, at = 0, 2
+    while found := _JPEG_MARKER.search(jpeg, at):
+        marker, at = found[1], found.end()
+        if marker == b"\xd9" or at + 2 > len(jpeg):
+            break
+        scans += marker == b"\xda"
+        at += struct.unpack_from(">H", jpeg, at)[0]
+    return scans
 
 
 def _open_png(data: bytes) -> ImageFile:

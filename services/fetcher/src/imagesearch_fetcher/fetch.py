@@ -132,7 +132,8 @@ class Fetcher:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._session is not None:
-            await self._session.close()
+            session, self._session = self._session, None
+            await session.close()
 
     async def fetch(self, url: str, *, max_bytes: int | None = None) -> bytes:
         """Return the body at `url`, at most `max_bytes` (the policy's where not given).
