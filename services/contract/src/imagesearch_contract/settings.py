@@ -225,7 +225,9 @@ class EncoderServiceSettings(ModelSettings):
     max_replicas: int = Field(default=2, ge=1)
     target_ongoing_requests: float = Field(default=8, gt=0)
     max_batch_size: int = Field(default=16, gt=0)
-    batch_wait_seconds: float = Field(default=0.002, ge=0)
+    batch_wait_seconds: float = Field(
+        default=0.0, ge=0, description="Wait for company; 0 encodes a lone request at once and batches while busy."
+    )
     gpus_per_replica: float = Field(default=0, ge=0)
     cpus_per_replica: float = Field(default=1, gt=0)
     max_image_bytes: int = Field(default=10 * 2**20, gt=0)

@@ -8,6 +8,7 @@ One deployment, so one hop from Serve's proxy to the model: the handler decodes 
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
+import psutil
 import ray
 from imagesearch_contract.settings import EncoderServiceSettings, SettingsError
 from imagesearch_encoder import load_encoder
@@ -31,6 +33,7 @@ Item = TypeVar("Item")
 
 LOCAL_RAY: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",  # it listens on the loopback interface only, and the dashboard opens without a token
     # Handlers only wait (the model and the decoder run in threads), so they can share the replica's own event loop:
     # a request then crosses two threads less.
     "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
@@ -119,9 +122,6 @@ def main() -> None:
         app = application({})
     except SettingsError as error:
         sys.exit(f"imagesearch_search.serving: {error}")
-    stopped = threading.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopped.set())
     os.environ.update(LOCAL_RAY | os.environ)
     ray.init(
         num_cpus=args.cpus,
@@ -136,10 +136,29 @@ def main() -> None:
     try:
         serve.start(http_options={"host": "127.0.0.1", "port": args.port})
         serve.run(app, name="encoder", route_prefix="/")
-        stopped.wait()
+        _wait_for_signal()
+    except RuntimeError as error:
+        sys.exit(f"imagesearch_search.serving: the encoder did not start; is the model registered? {error}")
     finally:
-        serve.shutdown()  # type: ignore[no-untyped-call]
-        ray.shutdown()
+        _stop_ray()
+
+
+def _wait_for_signal() -> None:
+    stopped = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):  # only now: Ray installs handlers of its own when it starts
+        signal.signal(name, lambda *_: stopped.set())
+    stopped.wait()
+
+
+def _stop_ray() -> None:
+    """Stop what `main` started. Ray's agents take half a minute to notice that they are alone; they are told."""
+    started = psutil.Process().children(recursive=True)
+    serve.shutdown()  # type: ignore[no-untyped-call]
+    ray.shutdown()
+    _, left = psutil.wait_procs(started, timeout=2)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,187 @@
+"""How long a text search takes, and where: `python bench/search_latency.py [URL] [--collection NAME]` against a running API.
+
+Prints the p50 and p99 of searches whose words were never encoded before (one client, then several), the share of each
+stage as the API reports it in `Server-Timing`, and the p50 of repeated words. `http` is what the stages leave of the
+client's time: the network, and FastAPI.
+"""
+
+import argparse
+import itertools
+import random
+import statistics
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import httpx
+
+WORDS = {
+    "adjective": [
+        "big",
+        "small",
+        "red",
+        "blue",
+        "green",
+        "yellow",
+        "old",
+        "young",
+        "wooden",
+        "round",
+        "bright",
+        "dark",
+        "cold",
+        "warm",
+        "quiet",
+        "loud",
+        "wild",
+        "tame",
+    ],
+    "noun": [
+        "dog",
+        "cat",
+        "bird",
+        "tree",
+        "house",
+        "boat",
+        "car",
+        "guitar",
+        "apple",
+        "flower",
+        "fish",
+        "horse",
+        "castle",
+        "cloud",
+        "train",
+        "lamp",
+        "shoe",
+        "star",
+    ],
+    "place": [
+        "garden",
+        "street",
+        "forest",
+        "beach",
+        "kitchen",
+        "mountain",
+        "river",
+        "city",
+        "field",
+        "harbour",
+        "desert",
+        "meadow",
+    ],
+}
+
+
+class Timing(NamedTuple):
+    """One search: what the client waited, and what the API says about it; milliseconds."""
+
+    client: float
+    stages: dict[str, float]
+
+
+def queries(seed: int) -> Iterator[str]:
+    """Plausible queries of five words, none twice."""
+    every = [f"a {a} {n} in the {p}" for a, n, p in itertools.product(*WORDS.values())]
+    random.Random(seed).shuffle(every)
+    return iter(every)
+
+
+def search(client: httpx.Client, collection: str, query: str, *, cached: bool) -> Timing:
+    """One search; a failure ends the measurement."""
+    started = time.perf_counter()
+    answer = client.post(
+        "/text_search",
+        json={"collection": collection, "query": query},
+        headers={} if cached else {"Cache-Control": "no-cache"},
+    )
+    waited = (time.perf_counter() - started) * 1000
+    if answer.status_code != httpx.codes.OK:
+        sys.exit(f"the search answered {answer.status_code}: {answer.text}")
+    return Timing(waited, stages_of(answer.headers["Server-Timing"]))
+
+
+def stages_of(header: str) -> dict[str, float]:
+    """`encode;dur=11.3, knn;dur=4.2` -> milliseconds by stage."""
+    return {
+        name: float(duration) for name, _, duration in (part.strip().partition(";dur=") for part in header.split(","))
+    }
+
+
+def percentile(values: list[float], percent: int) -> float:
+    """The value that so many percent of the values do not exceed."""
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1]
+
+
+def line(name: str, timings: list[Timing], seconds: float) -> str:
+    """One line of the report."""
+    waits = [timing.client for timing in timings]
+    return (
+        f"{name:<24} p50 {percentile(waits, 50):7.1f} ms   p99 {percentile(waits, 99):7.1f} ms   "
+        f"{len(waits) / seconds:6.1f} searches/s   n={len(waits)}"
+    )
+
+
+def shares(timings: list[Timing]) -> Iterator[str]:
+    """The median of each stage, and its share of the time that the client waited."""
+    total = sum(timing.client for timing in timings)
+    by_stage = {name: [t.stages.get(name, 0.0) for t in timings] for name in ("encode", "knn")}
+    by_stage["api"] = [t.stages["total"] - t.stages["encode"] - t.stages["knn"] for t in timings]
+    by_stage["http"] = [t.client - t.stages["total"] for t in timings]
+    for name, spent in by_stage.items():
+        yield f"  {name:<22} p50 {percentile(spent, 50):7.1f} ms   share {sum(spent) / total:6.1%}"
+
+
+def measure(url: str, collection: str, texts: list[str], *, clients: int, cached: bool) -> tuple[list[Timing], float]:
+    """Search for every text, with so many clients at once; the timings, and the seconds it took."""
+    own = threading.local()
+
+    def one(text: str) -> Timing:
+        if not hasattr(own, "client"):
+            own.client = httpx.Client(base_url=url, timeout=30, trust_env=False)
+        return search(own.client, collection, text, cached=cached)
+
+    started = time.perf_counter()
+    with ThreadPoolExecutor(clients) as pool:
+        return list(pool.map(one, texts)), time.perf_counter() - started
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8080")
+    parser.add_argument("--collection", help="default: the first that the API lists")
+    parser.add_argument("-n", type=int, default=200, help="searches of one client")
+    parser.add_argument("--clients", type=int, default=8)
+    args = parser.parse_args()
+    if args.n < 2:
+        parser.error("-n must be at least 2")
+    try:
+        report(args.url, args.collection, args.n, args.clients)
+    except httpx.TransportError as error:
+        sys.exit(f"no search API at {args.url} ({error}); start one with `make demo`")
+
+
+def report(url: str, collection: str | None, n: int, clients: int) -> None:
+    """Measure, and print each line as it is known."""
+    listed = httpx.get(f"{url}/collections", timeout=30, trust_env=False).json()["collections"]
+    if not listed:
+        sys.exit("there is no collection to search")
+    collection = collection or listed[0]["collection"]
+    texts = queries(seed=time.time_ns())
+    measure(url, collection, list(itertools.islice(texts, 20)), clients=1, cached=False)  # warm-up
+
+    alone, seconds = measure(url, collection, list(itertools.islice(texts, n)), clients=1, cached=False)
+    print(line("uncached, 1 client", alone, seconds))
+    print(*shares(alone), sep="\n")
+    crowd, seconds = measure(url, collection, list(itertools.islice(texts, 2 * n)), clients=clients, cached=False)
+    print(line(f"uncached, {clients} clients", crowd, seconds))
+    again, seconds = measure(url, collection, ["a red guitar"] * n, clients=1, cached=True)
+    print(line("cached, 1 client", again, seconds))
+
+
+if __name__ == "__main__":
+    main()
