@@ -373,7 +373,7 @@ async def test_a_fetcher_that_is_not_open_says_how() -> None:
 def test_the_policy_is_what_the_settings_say() -> None:
     settings = ProducerSettings(
         topic="t",
-        source={"kind": "manifest", "url": "x"},  # type: ignore[arg-type]
+        source={"kind": "manifest", "url": "x"},
         allowed_hosts=("a.example",),
         allowed_networks=("10.0.0.0/8",),
         fetch_timeout_seconds=3,
