@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_SECONDS: Final = 15.0
 SILENCE_SECONDS: Final = 30.0
-DELIVERY_SECONDS: Final = 60
+DELIVERY_SECONDS: Final = 60.0
 """How long a record may wait for Kafka before it counts as failed."""
 
 
@@ -23,7 +23,7 @@ class PublishError(Exception):
     """Kafka cannot be used; the message says why and what to do, on one line."""
 
 
-def published(bootstrap_servers: str, topic: str) -> dict[bytes, bytes]:
+def published(bootstrap_servers: str, topic: str, *, connect_seconds: float = CONNECT_SECONDS) -> dict[bytes, bytes]:
     """Read the topic once, from the start to its present end.
 
     It costs a pass over the compacted topic (about 1 KB a photo) and some 250 bytes of memory a photo, for its key
@@ -46,16 +46,16 @@ def published(bootstrap_servers: str, topic: str) -> dict[bytes, bytes]:
         logger=log,
     )
     try:
-        partitions = _partitions(consumer, bootstrap_servers, topic)
+        partitions = _partitions(consumer, bootstrap_servers, topic, connect_seconds)
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
         return _read_to_end(consumer, topic, unread=set(partitions))
     finally:
         consumer.close()
 
 
-def _partitions(consumer: Consumer, bootstrap_servers: str, topic: str) -> list[int]:
+def _partitions(consumer: Consumer, bootstrap_servers: str, topic: str, seconds: float) -> list[int]:
     try:
-        found = consumer.list_topics(topic, timeout=CONNECT_SECONDS).topics[topic]
+        found = consumer.list_topics(topic, timeout=seconds).topics[topic]
     except KafkaException as error:
         raise PublishError(
             f"Kafka cannot be reached at {bootstrap_servers}: {error.args[0].str()}; "
@@ -74,26 +74,25 @@ def _partitions(consumer: Consumer, bootstrap_servers: str, topic: str) -> list[
 def _read_to_end(consumer: Consumer, topic: str, *, unread: set[int]) -> dict[bytes, bytes]:
     known: dict[bytes, bytes] = {}
     while unread:
-        messages = consumer.consume(num_messages=1000, timeout=SILENCE_SECONDS)
-        if not messages:
+        message = consumer.poll(SILENCE_SECONDS)
+        if message is None:
             raise PublishError(f"Kafka sent nothing of topic {topic} for {SILENCE_SECONDS:.0f} s; is a broker down?")
-        for message in messages:
-            key, value, error = message.key(), message.value(), message.error()
-            if error is not None:
-                if error.code() != KafkaError._PARTITION_EOF:
-                    raise PublishError(f"topic {topic} cannot be read: {error.str()}")
-                unread.discard(message.partition())
-            elif key is not None and value is not None:
-                known[key] = digest(value)
-            elif key is not None:
-                known.pop(key, None)
+        key, value, error = message.key(), message.value(), message.error()
+        if error is not None:
+            if error.code() != KafkaError._PARTITION_EOF:
+                raise PublishError(f"topic {topic} cannot be read: {error.str()}")
+            unread.discard(message.partition())
+        elif key is not None and value is not None:
+            known[key] = digest(value)
+        elif key is not None:
+            known.pop(key, None)
     return known
 
 
 class Publisher:
     """An idempotent Kafka producer for one topic; leaving the context waits for what is on its way."""
 
-    def __init__(self, bootstrap_servers: str, topic: str) -> None:
+    def __init__(self, bootstrap_servers: str, topic: str, *, delivery_seconds: float = DELIVERY_SECONDS) -> None:
         self.failed = 0
         self._topic = topic
         self._outage: KafkaError | None = None
@@ -104,7 +103,7 @@ class Publisher:
                 "acks": "all",
                 "compression.type": "lz4",
                 "linger.ms": 20,
-                "delivery.timeout.ms": DELIVERY_SECONDS * 1000,
+                "delivery.timeout.ms": int(delivery_seconds * 1000),
                 "queue.buffering.max.kbytes": 64 * 1024,  # the default is a gigabyte
             },
             logger=log,
@@ -116,7 +115,7 @@ class Publisher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._producer.flush(DELIVERY_SECONDS + 5)
+        self._producer.flush()  # ends by itself: a record is delivered or given up within the time it has
 
     def publish(self, key: bytes, value: bytes) -> None:
         """Hand a record over; it is counted in `failed` should it not arrive.
