@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, ConfigResource
+from confluent_kafka.admin import AdminClient, ConfigResource  # type: ignore[attr-defined]
 from elasticsearch import Elasticsearch
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import DeadLetter, Reason

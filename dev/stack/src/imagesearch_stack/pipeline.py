@@ -124,6 +124,7 @@ def running(request: Request, ports: Ports, run_dir: Path, console: Console) -> 
         StackError: something is missing, or did not start; the message says what to do.
     """
     check(request)
+    servers.check_java()
     require_free(ports._asdict())
     run_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

@@ -20,7 +20,7 @@ from imagesearch_stack.downloads import OnBytes
 from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, free_port
 
-READY_SECONDS: Final = 120.0
+READY_SECONDS: Final = 180.0
 KAFKA_CLUSTER_ID: Final = "aW1hZ2VzZWFyY2gtZGV2AA"
 
 # Elasticsearch refuses to run as root. A number without an account is enough, as in any container.
@@ -39,9 +39,23 @@ QUIET_MLFLOW: Final = {
 """The environment in which MLflow, server or client, calls nobody and starts nothing beside what it was asked for."""
 
 
+KAFKA_JAVA: Final = 17
+ELASTICSEARCH_JAVA: Final = 21
+
+
+def check_java() -> None:
+    """Find out whether the servers' Java is here, before anything long begins.
+
+    Raises:
+        StackError: it is not; the message says how to install it.
+    """
+    find_java(ELASTICSEARCH_JAVA, "Elasticsearch")
+    find_java(KAFKA_JAVA, "Kafka")
+
+
 def start_kafka(run_dir: Path, port: int) -> Process:
     """Start a one-node Kafka (KRaft) whose data is in `run_dir`; `wait_for_kafka` waits for it."""
-    java = find_java(17, "Kafka") / "bin" / "java"
+    java = find_java(KAFKA_JAVA, "Kafka") / "bin" / "java"
     data = run_dir / "kafka"
     data.mkdir(parents=True, exist_ok=True)
     properties = data / "server.properties"
@@ -100,7 +114,7 @@ def wait_for_kafka(process: Process, port: int) -> str:
 
 def start_elasticsearch(run_dir: Path, port: int) -> Process:
     """Start a one-node Elasticsearch; `wait_for_elasticsearch` waits for it. Its data is in `elasticsearch_dir`."""
-    java_home = find_java(21, "Elasticsearch")
+    java_home = find_java(ELASTICSEARCH_JAVA, "Elasticsearch")
     is_root = os.geteuid() == 0
     home = elasticsearch_home()
     state = elasticsearch_dir(run_dir)

@@ -59,5 +59,7 @@ def step(console: Console, title: str) -> Iterator[Step]:
     finally:
         detail = f"  {escape(running.detail)}" if running is not None and running.detail else ""
         console.print(
-            f"{outcome} {escape(title)}[dim]{detail}  {time.monotonic() - started:.1f} s[/dim]", highlight=False
+            f"{outcome} {escape(title)}[dim]{detail}  {time.monotonic() - started:.1f} s[/dim]",
+            highlight=False,
+            soft_wrap=True,
         )
