@@ -1,22 +1,29 @@
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useEffect, useRef, useState } from "react";
+import { type RefObject, useCallback, useEffect, useRef, useState } from "react";
 import type { Api, Collection } from "./api/client.ts";
 import { DropTarget } from "./components/drop-target.tsx";
 import { Home } from "./components/home.tsx";
 import { Logo } from "./components/icons.tsx";
 import { Message } from "./components/message.tsx";
-import { Failure, Results, Waiting } from "./components/results.tsx";
+import { Failure, Results } from "./components/results.tsx";
 import { SearchBox } from "./components/search-box.tsx";
+import { WaitingTiles } from "./components/tile.tsx";
 import { nameOf, numberText } from "./search/describe.ts";
 import { preparePicture } from "./search/prepare-picture.ts";
 import type { Query } from "./search/search-params.ts";
 import { useSearch } from "./search/use-search.ts";
 
+const COLLECTIONS_EVERY_MS = 15_000;
+
 export function App({ api }: { api: Api }) {
   const [{ query, collection: wanted }, go] = useSearch();
   const [notice, setNotice] = useState<string | null>(null);
   const input = useRef<HTMLInputElement>(null);
-  const collections = useQuery({ queryKey: ["collections"], queryFn: ({ signal }) => api.collections(signal) });
+  const collections = useQuery({
+    queryKey: ["collections"],
+    queryFn: ({ signal }) => api.collections(signal),
+    refetchInterval: COLLECTIONS_EVERY_MS, // pictures are being indexed while the page is open
+  });
   const collection = wanted ?? collections.data?.[0]?.collection ?? null;
 
   const search = useCallback(
@@ -40,7 +47,7 @@ export function App({ api }: { api: Api }) {
   useEffect(() => {
     document.title = query ? `${nameOf(query)} · imagesearch` : "imagesearch";
   }, [query]);
-  useSlashKey(() => input.current?.select());
+  useSlashKey(input);
 
   return (
     <div className="page" data-view={query ? "results" : "home"}>
@@ -73,7 +80,7 @@ export function App({ api }: { api: Api }) {
         {collections.isError && collection === null ? (
           <Failure error={collections.error} onRetry={() => void collections.refetch()} />
         ) : collections.isPending && collection === null ? (
-          query && <Waiting />
+          query && <WaitingTiles />
         ) : collection === null ? (
           <Message title="No collection yet">
             There is nothing to search so far. As soon as a collection is created, its pictures are found here.
@@ -98,6 +105,7 @@ type PickerProps = { collections: Collection[]; chosen: string | null; onChoose:
 
 function CollectionPicker({ collections, chosen, onChoose }: PickerProps) {
   if (collections.length < 2 || chosen === null) return null;
+  const listed = collections.some(({ collection }) => collection === chosen);
   return (
     <select
       className="picker"
@@ -105,6 +113,7 @@ function CollectionPicker({ collections, chosen, onChoose }: PickerProps) {
       value={chosen}
       onChange={(event) => onChoose(event.target.value)}
     >
+      {!listed && <option value={chosen}>{chosen}</option>}
       {collections.map(({ collection, images }) => (
         <option key={collection} value={collection}>
           {collection} ({numberText(images)})
@@ -115,15 +124,16 @@ function CollectionPicker({ collections, chosen, onChoose }: PickerProps) {
 }
 
 /** `/` puts the cursor into the search box, unless something is being typed. */
-function useSlashKey(focus: () => void): void {
+function useSlashKey(input: RefObject<HTMLInputElement | null>): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       const typing = event.target instanceof Element && event.target.closest("input, select, textarea, dialog");
       if (event.key !== "/" || event.metaKey || event.ctrlKey || event.altKey || typing) return;
       event.preventDefault();
-      focus();
+      input.current?.focus();
+      input.current?.select();
     };
     window.addEventListener("keydown", onKey);
     return () => window.removeEventListener("keydown", onKey);
-  }, [focus]);
+  }, [input]);
 }

@@ -4,18 +4,26 @@ import { licenseName } from "../search/describe.ts";
 
 /** Who made the picture, and on what terms it may be used. */
 export function Attribution({ hit }: { hit: Hit }) {
-  if (!hit.author && !hit.license) return <span className="attribution">Author and licence not given</span>;
+  if (!hit.author && !hit.license) return <p className="attribution">Author and licence not given</p>;
   return (
-    <span className="attribution">
-      {hit.author && <MaybeLink href={hit.author_url}>{hit.author}</MaybeLink>}
-      {hit.author && hit.license && <span aria-hidden="true"> · </span>}
-      {hit.license && <MaybeLink href={hit.license_url}>{licenseName(hit.license)}</MaybeLink>}
-    </span>
+    <p className="attribution">
+      {hit.author && (
+        <span className="author">
+          <MaybeLink href={hit.author_url}>{hit.author}</MaybeLink>
+        </span>
+      )}
+      {hit.license && (
+        <span className="license">
+          <MaybeLink href={hit.license_url}>{licenseName(hit.license)}</MaybeLink>
+        </span>
+      )}
+    </p>
   );
 }
 
+/** A link to another site, or the bare text where the source names no address. */
 export function MaybeLink({ href, children }: { href: string | null | undefined; children: ReactNode }) {
-  if (!href) return <span>{children}</span>;
+  if (!href) return children;
   return (
     <a href={href} target="_blank" rel="noopener noreferrer">
       {children}

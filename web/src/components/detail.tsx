@@ -1,4 +1,4 @@
-import { type KeyboardEvent, useEffect, useRef } from "react";
+import { type CSSProperties, type KeyboardEvent, useEffect, useRef } from "react";
 import type { Hit } from "../api/client.ts";
 import { dateOf, licenseName, titleOf } from "../search/describe.ts";
 import type { Query } from "../search/search-params.ts";
@@ -37,13 +37,13 @@ export function Detail({ hit, onClose, onPrevious, onNext, onSearch }: Props) {
       onKeyDown={keys}
       onClick={(event) => event.target === dialog.current && dialog.current.close()}
     >
-      <div className="detail-picture">
+      <div className="detail-picture" style={{ "--width": hit.width ?? undefined } as CSSProperties}>
         <Picture key={hit.id} sources={[hit.url, hit.thumbnail_url]} alt={title} eager />
         <button
           type="button"
           className="icon-button step previous"
           aria-label="Previous picture"
-          disabled={!onPrevious}
+          aria-disabled={!onPrevious}
           onClick={onPrevious}
         >
           <BackIcon />
@@ -52,7 +52,7 @@ export function Detail({ hit, onClose, onPrevious, onNext, onSearch }: Props) {
           type="button"
           className="icon-button step next"
           aria-label="Next picture"
-          disabled={!onNext}
+          aria-disabled={!onNext}
           onClick={onNext}
         >
           <ForwardIcon />

@@ -3,6 +3,7 @@ import type { Api } from "../api/client.ts";
 import { numberText } from "../search/describe.ts";
 import type { Query } from "../search/search-params.ts";
 import { SearchIcon } from "./icons.tsx";
+import { Message } from "./message.tsx";
 import { Picture } from "./picture.tsx";
 
 type Example = { text: string; lang: string };
@@ -22,20 +23,28 @@ type Props = { api: Api; collection: string; images: number | undefined; onSearc
 
 /** What to do here, shown by doing it: each example carries its own best answers. */
 export function Home({ api, collection, images, onSearch }: Props) {
+  if (images === 0) {
+    return (
+      <Message title="Nothing to search yet">
+        <b>{collection}</b> is still empty. Its pictures can be found as soon as they are indexed.
+      </Message>
+    );
+  }
   return (
-    <section className="home" aria-label="Examples">
+    <section className="home">
+      <h1 className="for-listeners">Search pictures</h1>
       <p className="hint">
         {images === undefined ? "Find pictures" : `Find ${numberText(images)} pictures`} by what they show. Or drop a
         picture anywhere on this page, or paste one, to find others like it.
       </p>
-      <ul className="examples">
-        {EXAMPLES.map((example) => (
-          <li key={example.text}>
-            <button type="button" className="example" onClick={() => onSearch({ kind: "text", text: example.text })}>
-              <ExamplePictures api={api} collection={collection} text={example.text} />
+      <ul className="examples" aria-label="Examples">
+        {EXAMPLES.map(({ text, lang }) => (
+          <li key={text}>
+            <button type="button" className="example" onClick={() => onSearch({ kind: "text", text })}>
+              <ExamplePictures api={api} collection={collection} text={text} />
               <span className="example-label">
                 <SearchIcon />
-                <span lang={example.lang}>{example.text}</span>
+                <span lang={lang}>{text}</span>
               </span>
             </button>
           </li>
@@ -50,7 +59,6 @@ function ExamplePictures({ api, collection, text }: { api: Api; collection: stri
     queryKey: ["example", collection, text],
     queryFn: ({ signal }) =>
       api.search({ kind: "text", text }, { collection, from: 0, size: EXAMPLE_PICTURES }, signal),
-    retry: false,
   });
   return (
     <span className="example-pictures" aria-hidden="true">

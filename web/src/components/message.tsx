@@ -6,7 +6,7 @@ type Props = { title: string; children: ReactNode; action?: ReactNode; alert?: b
 export function Message({ title, children, action, alert = false }: Props) {
   return (
     <section className="message" role={alert ? "alert" : undefined}>
-      <h1>{title}</h1>
+      <h2>{title}</h2>
       <p>{children}</p>
       {action}
     </section>

@@ -11,7 +11,7 @@ export function Picture({ sources, alt, eager = false }: Props) {
 
   if (!src) {
     return (
-      <span className="picture-missing" role="img" aria-label={`${alt} (the picture cannot be loaded)`}>
+      <span className="picture-missing" {...(alt && { role: "img", "aria-label": `${alt} (cannot be loaded)` })}>
         <PictureIcon />
       </span>
     );

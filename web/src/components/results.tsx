@@ -15,51 +15,49 @@ export function Results({ api, query, collection, onSearch }: Props) {
   const [openId, setOpenId] = useState<string | null>(null);
   const [showScores, setShowScores] = useShowScores();
 
-  if (results.isPending) return <Waiting />;
-  if (results.data === undefined) return <Failure error={results.error} onRetry={() => void results.refetch()} />;
-
-  const hits = uniqueHits(results.data.pages);
-  if (hits.length === 0) {
-    return (
-      <Message title="No pictures found">
-        Nothing in <b>{collection}</b> matches {nameOf(query)}. It may still be empty: pictures appear here as they are
-        indexed.
-      </Message>
-    );
-  }
-
+  const pages = results.data?.pages ?? [];
+  const hits = uniqueHits(pages);
+  const waiting = results.isFetching && pages.length === 0;
   const openAt = hits.findIndex((hit) => hit.id === openId);
   const open = hits[openAt];
+
   return (
-    <section className="results" data-scores={showScores}>
-      <div className="toolbar">
+    <section className="results" aria-busy={waiting} data-scores={showScores}>
+      <div className={waiting || hits.length > 0 ? "toolbar" : "for-listeners"}>
         <h1>
           {query.kind === "text" ? "Pictures for " : "Pictures like "}
           {nameOf(query)}
         </h1>
-        <p role="status">
-          {results.hasNextPage
-            ? `The best ${numberText(hits.length)}, closest first`
-            : hits.length === 1
-              ? "1 picture"
-              : `${numberText(hits.length)} pictures, closest first`}
-        </p>
-        <label className="switch">
-          <input type="checkbox" checked={showScores} onChange={(event) => setShowScores(event.target.checked)} />
-          Scores
-        </label>
+        {/* The same element in every state: a screen reader tells only what changes in a region that it knows. */}
+        <p role="status">{waiting ? "Searching…" : results.isError ? "" : countText(hits.length, pages[0]?.total)}</p>
+        {hits.length > 0 && (
+          <label className="switch">
+            <input type="checkbox" checked={showScores} onChange={(event) => setShowScores(event.target.checked)} />
+            Scores
+          </label>
+        )}
       </div>
-      <ul className="grid">
-        {hits.map((hit) => (
-          <Tile key={hit.id} hit={hit} onOpen={() => setOpenId(hit.id)} />
-        ))}
-      </ul>
-      <More
-        failed={results.isFetchNextPageError ? results.error : null}
-        hasMore={results.hasNextPage}
-        busy={results.isFetchingNextPage}
-        onMore={() => void results.fetchNextPage()}
-      />
+      {waiting ? (
+        <WaitingTiles />
+      ) : results.isError && hits.length === 0 ? (
+        <Failure error={results.error} onRetry={() => void results.refetch()} />
+      ) : hits.length === 0 ? (
+        <NoMatch query={query} collection={collection} onRetry={() => void results.refetch()} />
+      ) : (
+        <>
+          <ul className="grid">
+            {hits.map((hit) => (
+              <Tile key={hit.id} hit={hit} onOpen={() => setOpenId(hit.id)} />
+            ))}
+          </ul>
+          <More
+            hasMore={results.hasNextPage}
+            busy={results.isFetchingNextPage}
+            failed={results.isFetchNextPageError ? results.error : null}
+            onMore={() => void results.fetchNextPage()}
+          />
+        </>
+      )}
       {open && (
         <Detail
           hit={open}
@@ -76,18 +74,29 @@ export function Results({ api, query, collection, onSearch }: Props) {
   );
 }
 
+function countText(shown: number, total = 0): string {
+  if (shown === 0) return "No pictures found";
+  if (shown < total) return `The best ${numberText(shown)} of ${numberText(total)}, closest first`;
+  return shown === 1 ? "1 picture" : `${numberText(shown)} pictures, closest first`;
+}
+
 function step(id: string | undefined, open: (id: string) => void): (() => void) | undefined {
   return id === undefined ? undefined : () => open(id);
 }
 
-export function Waiting() {
+function NoMatch({ query, collection, onRetry }: { query: Query; collection: string; onRetry: () => void }) {
   return (
-    <section className="results" aria-busy="true">
-      <div className="toolbar">
-        <p role="status">Searching…</p>
-      </div>
-      <WaitingTiles />
-    </section>
+    <Message
+      title="No pictures found"
+      action={
+        <button type="button" className="button" onClick={onRetry}>
+          Search again
+        </button>
+      }
+    >
+      Nothing in <b>{collection}</b> answers {nameOf(query)}. It may still be empty: pictures can be found as soon as
+      they are indexed.
+    </Message>
   );
 }
 

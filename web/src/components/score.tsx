@@ -1,12 +1,13 @@
-/** How near a picture is to what was searched: 1 is the same, 0.5 is unrelated, drawn as a bar and a number. */
+import type { CSSProperties } from "react";
+
+/** How near a picture is to what was searched. The bar starts at 0.5, the score of two things that share nothing. */
 export function Score({ value }: { value: number }) {
-  const text = value.toFixed(2);
+  const fill = Math.max(0, value - 0.5) * 2;
   return (
-    <span className="score" title={`Similarity ${value.toFixed(4)} (1 is identical)`}>
-      <meter min={0} max={1} value={value} aria-label="Similarity">
-        {text}
-      </meter>
-      <span aria-hidden="true">{text}</span>
+    <span className="score" title={`Similarity ${value.toFixed(4)}; 1 is the same picture`}>
+      <span className="score-bar" style={{ "--fill": `${(fill * 100).toFixed(0)}%` } as CSSProperties} />
+      <span className="for-listeners">Similarity </span>
+      {value.toFixed(2)}
     </span>
   );
 }

@@ -26,8 +26,9 @@ export function SearchBox({ query, inputRef, onSearch, onFile }: Props) {
   };
 
   return (
-    <search className="search">
-      <form className="search-box" onSubmit={submit}>
+    // biome-ignore lint/a11y/useSemanticElements: older browsers do not know <search>
+    <form role="search" className="search" onSubmit={submit}>
+      <div className="search-box">
         {byPicture && (
           <span className="chip">
             <QueryPicture query={query} />
@@ -47,7 +48,7 @@ export function SearchBox({ query, inputRef, onSearch, onFile }: Props) {
           type="search"
           name="q"
           aria-label="Search pictures"
-          placeholder={byPicture ? "or search with words" : "Describe a picture, in any language"}
+          placeholder={byPicture ? "or use words" : "Describe a picture"}
           autoComplete="off"
           enterKeyHint="search"
           maxLength={url === null ? TEXT_LIMIT : undefined}
@@ -75,11 +76,11 @@ export function SearchBox({ query, inputRef, onSearch, onFile }: Props) {
         >
           <PictureIcon />
         </button>
-        <button type="submit" className="button primary search-submit">
+        <button type="submit" className="button primary search-submit" aria-label="Search">
           <SearchIcon />
           <span>Search</span>
         </button>
-      </form>
+      </div>
       {url !== null && (
         <button type="button" className="suggestion" onClick={() => onSearch({ kind: "url", url })}>
           <PictureIcon />
@@ -88,7 +89,7 @@ export function SearchBox({ query, inputRef, onSearch, onFile }: Props) {
           </span>
         </button>
       )}
-    </search>
+    </form>
   );
 }
 
