@@ -211,12 +211,12 @@ export interface components {
              * Thumbnail Url
              * @description A small picture for a result grid.
              */
-            thumbnail_url?: string | null;
+            thumbnail_url: string | null;
             /**
              * Page Url
              * @description Where a person sees the original.
              */
-            page_url?: string | null;
+            page_url: string | null;
             /**
              * Title
              * @default
@@ -233,36 +233,36 @@ export interface components {
              */
             tags: string[];
             /** Author */
-            author?: string | null;
+            author: string | null;
             /** Author Url */
-            author_url?: string | null;
+            author_url: string | null;
             /**
              * License
              * @description SPDX identifier where one exists.
              */
-            license?: string | null;
+            license: string | null;
             /** License Url */
-            license_url?: string | null;
+            license_url: string | null;
             /** Taken At */
-            taken_at?: string | null;
+            taken_at: string | null;
             /** Uploaded At */
-            uploaded_at?: string | null;
+            uploaded_at: string | null;
             /**
              * Width
              * @description Pixels, of the picture at `url`.
              */
-            width?: number | null;
+            width: number | null;
             /**
              * Height
              * @description Pixels, of the picture at `url`.
              */
-            height?: number | null;
-            location?: components["schemas"]["GeoPoint"] | null;
+            height: number | null;
+            location: components["schemas"]["GeoPoint"] | null;
             /**
              * Source
              * @description Kind of the source: `flickr`, `manifest`.
              */
-            source?: string | null;
+            source: string | null;
         };
         /**
          * ProblemDetails

@@ -10,7 +10,7 @@ type Props = { hit: Hit; onOpen: () => void };
 export function Tile({ hit, onOpen }: Props) {
   const title = titleOf(hit);
   return (
-    <li className="tile" style={shape(tileRatio(hit))}>
+    <li className="tile" data-id={hit.id} style={shape(tileRatio(hit))}>
       <button type="button" className="tile-picture" onClick={onOpen} aria-label={`Show ${title}`}>
         <Picture sources={[hit.thumbnail_url, hit.url]} alt={title} />
       </button>
