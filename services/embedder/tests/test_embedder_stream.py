@@ -1,0 +1,383 @@
+"""The embedder as it runs in production, on real Kafka, Spark, Elasticsearch and MLflow: what goes in comes out, whatever is killed."""
+
+import functools
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from elasticsearch import Elasticsearch
+from imagesearch_contract import names
+from imagesearch_contract.dead_letter import DeadLetter, Reason
+from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, index_body
+from imagesearch_contract.record import ImageRecord
+from imagesearch_contract.settings import EmbedderSettings
+from imagesearch_embedder.letters import LetterBox, read_letters
+from PIL import Image
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+
+PARTITIONS = 4
+WAIT_SECONDS = 240
+
+
+class Pictures:
+    """A picture server: `/<n>.png` is a picture of its own, the other paths are what goes wrong in the world."""
+
+    def __init__(self) -> None:
+        self.served = 0
+        self.delay = 0.0
+        self.at: dict[int, Callable[[], None]] = {}
+        self._lock = threading.Lock()
+        pictures = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with pictures._lock:
+                    pictures.served += 1
+                    action = pictures.at.pop(pictures.served, None)
+                if action:
+                    action()
+                time.sleep(pictures.delay)
+                body = pictures.body(self.path)
+                try:
+                    self.send_response(200 if body is not None else 404)
+                    self.send_header("Content-Length", str(len(body or b"")))
+                    self.end_headers()
+                    self.wfile.write(body or b"")
+                except OSError:  # the client was killed, or has had enough
+                    pass
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    @staticmethod
+    def body(path: str) -> bytes | None:
+        match path:
+            case "/page":
+                return b"<!doctype html><title>Sign in</title>"
+            case "/empty":
+                return b""
+            case "/drawing":
+                return b'<svg xmlns="http://www.w3.org/2000/svg"/>'
+            case "/torn":
+                return encoded(picture(1), "JPEG")[:-500]
+            case "/bomb":
+                return encoded(Image.new("1", (3_000, 3_000)), "PNG")
+            case "/huge":
+                return bytes(2 * 2**20)
+            case _ if path.endswith(".png"):
+                return encoded(picture(int(path[1:-4])), "PNG")
+            case _:
+                return None
+
+
+def picture(number: int) -> Image.Image:
+    noise = np.random.default_rng(number).integers(0, 256, (6, 6, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize((96, 96), Image.Resampling.BICUBIC)
+
+
+def encoded(image: Image.Image, form: str) -> bytes:
+    data = BytesIO()
+    image.save(data, form)
+    return data.getvalue()
+
+
+class Stage:
+    """One collection: its topics and index, what is published, and the embedder that runs on it."""
+
+    def __init__(self, settings: EmbedderSettings, pictures: Pictures, log: Path) -> None:
+        self.settings, self.pictures, self.log = settings, pictures, log
+        self.client = Elasticsearch(settings.elasticsearch_url)
+        self.producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+        self.published = 0
+        self.faults: list[str] = []
+        self.running: list[psutil.Process] = []
+
+    def publish(self, key: bytes, value: bytes | None) -> None:
+        """Partitions take turns, so that a test knows what lies in which."""
+        self.send(key, value, self.published % PARTITIONS)
+        self.published += 1
+
+    def send(self, key: bytes, value: bytes | None, partition: int) -> None:
+        def delivered(error: object, _: object) -> None:
+            if error is not None:
+                self.faults.append(str(error))
+
+        self.producer.produce(self.settings.topic, key=key, value=value, partition=partition, on_delivery=delivered)
+
+    def flush(self) -> None:
+        assert self.producer.flush(30) == 0
+        assert self.faults == []
+
+    def publish_picture(self, name: str, url: str, **fields: Any) -> str:
+        record = ImageRecord(id=f"test:{name}", url=url, **fields)
+        self.publish(record.id.encode(), record.to_bytes())
+        return record.id
+
+    def start(self, **changes: Any) -> subprocess.Popen[bytes]:
+        self.flush()
+        environment = {**os.environ, **self.settings.model_copy(update=changes).to_env()}
+        with self.log.open("ab") as out:
+            process = subprocess.Popen(
+                [Path(sys.executable).with_name("imagesearch-embedder")],
+                env=environment,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.running.append(psutil.Process(process.pid))
+        return process
+
+    def wait_until(self, true: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not true():
+            assert process.poll() is None, f"the embedder ended with {process.returncode}:\n{self._tail()}"
+            assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s:\n{self._tail()}"
+            time.sleep(0.3)
+
+    def indexed(self) -> set[str]:
+        return set(self.documents())
+
+    def documents(self) -> dict[str, tuple[int, bytes, dict]]:
+        """Version, vector and source (without the time of indexing) of every document."""
+        self.client.indices.refresh(index=self.settings.index)
+        answer = self.client.search(
+            index=self.settings.index, size=5_000, fields=[VECTOR_FIELD], version=True, query={"match_all": {}}
+        )
+        return {
+            hit["_id"]: (
+                hit["_version"],
+                np.array(hit["fields"][VECTOR_FIELD], dtype=np.float32).tobytes(),
+                {key: value for key, value in hit["_source"].items() if key not in ("indexed_at", VECTOR_FIELD)},
+            )
+            for hit in answer["hits"]["hits"]
+        }
+
+    def letters(self) -> list[DeadLetter]:
+        return list(read_letters(self.settings.kafka_bootstrap_servers, self.settings.dead_letter_topic))
+
+    def stop(self, process: "subprocess.Popen[bytes]") -> int:
+        process.send_signal(signal.SIGTERM)
+        return process.wait(60)
+
+    def _tail(self) -> str:
+        return self.log.read_text(errors="replace")[-4_000:]
+
+    def close(self) -> None:
+        for each in self.running:
+            if each.is_running():
+                for process in [*each.children(recursive=True), each]:
+                    process.kill()
+                each.wait(30)
+        self.client.close()
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Iterator[Pictures]:
+    served = Pictures()
+    thread = threading.Thread(target=served.server.serve_forever, args=(0.05,))
+    thread.start()
+    yield served
+    served.server.shutdown()
+    thread.join()
+    served.server.server_close()
+
+
+@pytest.fixture
+def stage(
+    kafka_bootstrap_servers: str,
+    elasticsearch_url: str,
+    mlflow_tracking_uri: str,
+    starter_model: Any,
+    pictures: Pictures,
+    tmp_path: Path,
+) -> Iterator[Stage]:
+    from imagesearch_stack.downloads import spark_kafka_jars
+    from imagesearch_stack.provision import model_dims
+
+    collection = f"embedder-{secrets.token_hex(4)}"
+    settings = EmbedderSettings(
+        kafka_bootstrap_servers=kafka_bootstrap_servers,
+        elasticsearch_url=elasticsearch_url,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+        topic=names.topic("tests", collection),
+        index=names.index("tests", collection, *starter_model),
+        model_name=starter_model.name,
+        model_version=starter_model.version,
+        checkpoint_location=str(tmp_path / "checkpoint"),
+        spark_jars=tuple(map(str, spark_kafka_jars())),
+        allowed_networks=("127.0.0.0/8",),
+        fetch_timeout_seconds=4,
+        fetch_max_bytes=2**20,
+        max_pixels=2_000_000,
+        trigger_seconds=0.2,
+        batch_size=8,
+    )
+    meta = IndexMeta(
+        namespace="tests",
+        collection=collection,
+        model_name=starter_model.name,
+        model_version=starter_model.version,
+        dims=model_dims(mlflow_tracking_uri, *starter_model),
+        encoder_url="http://127.0.0.1:1",
+    )
+    made = Stage(settings, pictures, tmp_path / "embedder.log")
+    made.client.indices.create(index=settings.index, **index_body(meta))
+    create_topics(settings)
+    pictures.served, pictures.delay, pictures.at = 0, 0.0, {}
+    yield made
+    made.close()
+
+
+def create_topics(settings: EmbedderSettings) -> None:
+    compacted = {"cleanup.policy": "compact"}
+    topics = [
+        NewTopic(settings.topic, num_partitions=PARTITIONS, replication_factor=1, config=compacted),
+        NewTopic(settings.dead_letter_topic, num_partitions=2, replication_factor=1, config=compacted),
+    ]
+    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    for created in admin.create_topics(topics).values():
+        created.result(30)
+
+
+def test_pictures_are_indexed_poison_gets_a_letter_each_and_a_takedown_deletes(
+    stage: Stage, picture_server: str, stamps_dir: Path
+) -> None:
+    stamps = sorted(path.relative_to(stamps_dir) for path in stamps_dir.rglob("*.png"))[:6]
+    assert len(stamps) == 6
+    good = {
+        stage.publish_picture(f"stamp-{n}", f"{picture_server.rstrip('/')}/{path.as_posix()}")
+        for n, path in enumerate(stamps)
+    }
+    url = stage.pictures.url
+    expected: Counter[Reason] = Counter()
+
+    def poison(reason: Reason, publish: Callable[[], object]) -> None:
+        publish()
+        expected[reason] += 1
+        number = expected.total()
+        good.add(stage.publish_picture(f"good-{number}", f"{url}/{number}.png"))
+
+    poison(Reason.BAD_RECORD, lambda: stage.publish(b"test:bad", b"{"))
+    poison(Reason.BAD_RECORD, lambda: stage.publish(b"test:huge", b"\x00" * 900_000))
+    poison(Reason.KEY_MISMATCH, lambda: stage.publish(b"test:j", ImageRecord(id="test:k", url=url).to_bytes()))
+    poison(Reason.KEY_MISMATCH, lambda: stage.publish(b"x" * 600, None))
+    for name, path, reason in (
+        ("metadata", "http://169.254.169.254/latest/", Reason.BLOCKED_URL),
+        ("gone", f"{url}/gone", Reason.DEAD_LINK),
+        ("silent", "http://127.0.0.1:9/a.png", Reason.UNREACHABLE),
+        ("big", f"{url}/huge", Reason.TOO_LARGE),
+        ("page", f"{url}/page", Reason.NOT_AN_IMAGE),
+        ("empty", f"{url}/empty", Reason.NOT_AN_IMAGE),
+        ("drawing", f"{url}/drawing", Reason.UNSUPPORTED_FORMAT),
+        ("torn", f"{url}/torn", Reason.TRUNCATED),
+        ("bomb", f"{url}/bomb", Reason.DECOMPRESSION_BOMB),
+    ):
+        poison(reason, functools.partial(stage.publish_picture, name, path))
+    # Wider than Elasticsearch's integer: the index itself refuses it.
+    poison(Reason.REJECTED_BY_INDEX, lambda: stage.publish_picture("wide", f"{url}/99.png", width=10**12))
+    doomed = stage.publish_picture("doomed", f"{url}/50.png")
+
+    process = stage.start()
+    stage.wait_until(lambda: stage.indexed() == good | {doomed} and len(stage.letters()) >= expected.total(), process)
+    letters = stage.letters()
+    assert Counter(letter.reason for letter in letters) == expected
+    assert len({(letter.partition, letter.offset) for letter in letters}) == len(letters)
+    vectors = {vector for _, vector, _ in stage.documents().values()}
+    assert len(vectors) == len(good) + 1, "every picture has a vector of its own"
+
+    # Into the partition of its record, as Kafka's own partitioner would, which goes by the key.
+    stage.send(doomed.encode(), None, (stage.published - 1) % PARTITIONS)
+    stage.flush()
+    stage.wait_until(lambda: stage.indexed() == good, process)
+    assert stage.stop(process) == 0
+    assert "batch=0 indexed=" in stage.log.read_text()
+    assert len(stage.letters()) == expected.total()
+
+
+def test_nothing_is_missing_and_nothing_is_twice_after_kill_9_and_a_replay_changes_nothing(stage: Stage) -> None:
+    """The JVM is killed in the first micro-batch, after two of its four partitions are done; then the driver, later on."""
+    url = stage.pictures.url
+    good, poisoned = set(), 0
+    for number in range(160):
+        if number % 10 < 4:  # one in each partition of every micro-batch
+            stage.publish_picture(f"page-{number}", f"{url}/page")
+            poisoned += 1
+        else:
+            good.add(stage.publish_picture(f"good-{number}", f"{url}/{number}.png"))
+    stage.pictures.delay = 0.02
+    changes = {"max_records_per_trigger": 40, "fetch_concurrency": 2}
+
+    def run_until(request: int, kill: Callable[[psutil.Process], psutil.Process]) -> None:
+        """Kill when the server has been asked so often; the driver ends with an error and takes its workers along."""
+        killed = threading.Event()
+        stage.pictures.at[stage.pictures.served + request] = killed.set
+        process = stage.start(**changes)
+        stage.wait_until(killed.is_set, process)
+        tree = psutil.Process(process.pid).children(recursive=True)
+        kill(psutil.Process(process.pid)).kill()
+        assert process.wait(60) != 0
+        _, alive = psutil.wait_procs(tree, timeout=30)
+        assert alive == [], "workers outlive their driver"
+
+    run_until(32, jvm_of)
+    assert 0 < len(stage.letters()) < poisoned, "killed too early or too late to show anything"
+    assert stage.indexed() < good
+    run_until(70, lambda driver: driver)
+    process = stage.start(**changes)
+    stage.wait_until(lambda: stage.indexed() == good and len(stage.letters()) >= poisoned, process)
+    assert stage.stop(process) == 0
+    assert len(stage.letters()) == poisoned
+    assert len({(letter.partition, letter.offset) for letter in stage.letters()}) == poisoned
+
+    before = stage.documents()
+    asked = stage.pictures.served
+    again = stage.start(checkpoint_location=stage.settings.checkpoint_location + "-new", max_records_per_trigger=1_000)
+    stage.wait_until(
+        lambda: stage.pictures.served == asked + stage.published and "lag=0" in last_line(stage.log), again
+    )
+    assert stage.stop(again) == 0
+    assert stage.documents() == before
+    assert len(stage.letters()) == poisoned
+
+
+def jvm_of(driver: psutil.Process) -> psutil.Process:
+    return next(child for child in driver.children(recursive=True) if child.name() == "java")
+
+
+def last_line(log: Path) -> str:
+    return next((line for line in reversed(log.read_text().splitlines()) if " batch=" in line), "")
+
+
+def test_letters_of_a_batch_that_may_have_run_before_are_written_once(stage: Stage) -> None:
+    servers, topic = stage.settings.kafka_bootstrap_servers, stage.settings.dead_letter_topic
+
+    def letter(offset: int) -> DeadLetter:
+        return DeadLetter.of(
+            reason=Reason.DEAD_LINK, detail="404", topic="t", partition=1, offset=offset, key=b"test:a", value=b"{}"
+        )
+
+    LetterBox(servers, topic, replay=False).write([letter(5), letter(7)])
+    again = LetterBox(servers, topic, replay=True)
+    again.write([letter(5)])
+    again.write([letter(7), letter(8)])
+    assert [each.offset for each in stage.letters()] == [5, 7, 8]
