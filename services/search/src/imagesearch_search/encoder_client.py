@@ -167,7 +167,7 @@ def _checked(encoder: Encoder, headers: Any, content: bytes) -> bytes:
             f"the collection's vectors have {encoder.dims} dims.",
         )
     if not all(map(math.isfinite, floats(content))):
-        raise Problem(UNUSABLE_IMAGE, "The encoder gave no usable vector for this query.")
+        raise Problem(ENCODER_UNAVAILABLE, f"The encoder of {encoder.model} gave no usable vector for this query.")
     return content
 
 

@@ -71,7 +71,7 @@ class Problem(HTTPException):
     def of_validation(cls, error: ValidationError | RequestValidationError) -> "Problem":
         """The faults that pydantic found, each with a pointer; what was sent is not repeated."""
         faults = error.errors() if isinstance(error, RequestValidationError) else error.errors(include_url=False)
-        if any(fault["type"] in ("json_invalid", "model_attributes_type") for fault in faults):
+        if any(fault["type"] in ("json_invalid", "model_attributes_type", "model_type") for fault in faults):
             return cls(MALFORMED_BODY, "The body is not a JSON object.")
         errors = [ProblemError(pointer=_pointer(fault["loc"]), detail=_sentence(fault["msg"])) for fault in faults]
         return cls(INVALID_REQUEST, "; ".join(f"{e.pointer[2:] or 'body'}: {e.detail}" for e in errors), errors=errors)

@@ -89,12 +89,15 @@ def picture_of_base64(text: str, max_bytes: int) -> bytes:
     """
     if data_url := _DATA_URL.match(text[:200]):
         text = text[data_url.end() :]
-    if len(text) > -(-max_bytes // 3) * 4:
+    if len(text) > -(-max_bytes // 3) * 4:  # before any work on it
         raise too_large(max_bytes)
     try:
-        return base64.b64decode(text, validate=True)
+        picture = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise _fault("image_base64", "this is not base64 (RFC 4648, with padding, without line breaks)") from error
+    if len(picture) > max_bytes:
+        raise too_large(max_bytes)
+    return picture
 
 
 def too_large(max_bytes: int) -> Problem:

@@ -1,0 +1,229 @@
+"""The search API over parts that can be told how to behave: an index in memory, and a real encoder server with faults.
+
+The encoder server is the real HTTP side of the encoder service; only its model is small enough to reason about:
+a vector has four numbers, for dog (or red), cat (green), boat (blue) and anything else.
+"""
+
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from io import BytesIO
+from typing import Any
+
+import aiohttp
+import httpx
+import numpy as np
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from imagesearch_contract import names
+from imagesearch_contract.dead_letter import Reason
+from imagesearch_contract.index import IndexMeta, index_body
+from imagesearch_contract.settings import EncoderServiceSettings, SearchSettings
+from imagesearch_fetcher.fetch import FetchError
+from imagesearch_search.app import create_app
+from imagesearch_search.encoder_client import EncoderClient
+from imagesearch_search.encoder_http import EncoderHttp
+from imagesearch_search.engine import SearchEngine
+from imagesearch_search.index_client import IndexMissingError, unavailable
+from PIL import Image
+from starlette.requests import Request
+from starlette.responses import Response
+
+MODEL = ("tiny", "1")
+AXES = {"dog": 0, "cat": 1, "boat": 2}
+
+
+def text_vector(text: str) -> np.ndarray:
+    vector = np.zeros(4, np.float32)
+    for word in text.lower().split():
+        vector[AXES.get(word, 3)] += 1
+    return vector / np.linalg.norm(vector)
+
+
+def image_vector(image: Image.Image) -> np.ndarray:
+    red, green, blue = np.asarray(image.resize((1, 1)))[0, 0]
+    vector = np.array([red, green, blue, 1], np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+class FakeEncoder:
+    """A real server of the encoder's interface. `fault` answers in its place; `asked` are the paths it was asked."""
+
+    def __init__(self, model: tuple[str, str] = MODEL) -> None:
+        settings = EncoderServiceSettings(model_name=model[0], model_version=model[1])
+        self._http = EncoderHttp(settings, text=self._text, image=self._image)
+        self.asked: list[str] = []
+        self.texts: list[str] = []
+        self.fault: Callable[[Request], Awaitable[Response]] | None = None
+        self.url = ""
+
+    async def _text(self, text: str) -> np.ndarray:
+        self.texts.append(text)
+        return text_vector(text)
+
+    async def _image(self, image: Image.Image) -> np.ndarray:
+        return image_vector(image)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        request = Request(scope, receive)
+        self.asked.append(request.url.path)
+        answer = await (self.fault or self._http.answer)(request)
+        await answer(scope, receive, send)
+
+
+class FakeIndex:
+    """Elasticsearch in memory: exact neighbours, the same paging and ordering."""
+
+    def __init__(self) -> None:
+        self.indices: dict[str, dict[str, Any]] = {}
+        self.documents: dict[str, dict[str, dict[str, Any]]] = {}
+        self.alias: dict[str, str] = {}
+        self.down = False
+        self.searched: list[str] = []
+        self.asked_mappings = 0
+
+    def add(self, name: str, encoder_url: str, *, namespace: str = "default", model: tuple[str, str] = MODEL) -> str:
+        meta = IndexMeta(
+            namespace=namespace,
+            collection=name,
+            model_name=model[0],
+            model_version=model[1],
+            dims=4,
+            encoder_url=encoder_url,
+        )
+        index = names.index(namespace, name, *model)
+        self.indices[index] = index_body(meta)["mappings"]
+        self.documents[index] = {}
+        self.alias[names.alias(namespace, name)] = index
+        return index
+
+    def put(self, index: str, image_id: str, vector: np.ndarray, **fields: Any) -> None:
+        source = {"id": image_id, "url": f"http://pictures.example/{image_id}", **fields}
+        self.documents[index][image_id] = {"vector": vector, "source": source}
+
+    def _check(self) -> None:
+        if self.down:
+            raise unavailable(ConnectionRefusedError())
+
+    async def mappings(self, name: str) -> dict[str, dict[str, Any]]:
+        self._check()
+        self.asked_mappings += 1
+        found = {self.alias.get(part, part) for part in name.split(",")}
+        return {index: self.indices[index] for index in found if index in self.indices}
+
+    async def aliases(self) -> dict[str, set[str]]:
+        self._check()
+        return {index: {alias for alias, target in self.alias.items() if target == index} for index in self.indices}
+
+    async def counts(self, indices: list[str]) -> dict[str, int]:
+        self._check()
+        return {index: len(self.documents[index]) for index in indices if self.documents[index]}
+
+    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
+        self._check()
+        self.searched.append(index)
+        if index not in self.documents:
+            raise IndexMissingError(index)
+        query = np.array(body["knn"]["query_vector"])
+        scored = [
+            {"_id": key, "_score": float((1 + document["vector"] @ query) / 2), "_source": document["source"]}
+            for key, document in self.documents[index].items()
+        ]
+        scored.sort(key=lambda hit: (-hit["_score"], hit["_id"]))
+        nearest = scored[: body["knn"]["k"]]
+        page = nearest[body["from"] : body["from"] + body["size"]]
+        return {"hits": {"total": {"value": len(nearest)}, "hits": page}}
+
+
+class FakeWeb:
+    """What the fetcher finds: bytes, or the reason why there are none."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, bytes | Reason] = {}
+
+    async def fetch(self, url: str) -> bytes:
+        page = self.pages.get(url, Reason.UNREACHABLE)
+        if isinstance(page, bytes):
+            return page
+        raise FetchError(page, f"{url} resolves to 10.0.0.7, which is private")
+
+
+@pytest.fixture(scope="session")
+def encoder_server() -> Iterator[tuple[str, list[FakeEncoder]]]:
+    """A server in a thread of its own, whose last listed encoder answers: to start one for each test takes too long."""
+    encoders: list[FakeEncoder] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await encoders[-1](scope, receive, send)
+
+    server = uvicorn.Server(uvicorn.Config(app, port=0, lifespan="off", ws="none", log_level="error"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.005)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", encoders
+    server.should_exit = server.force_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def encoder(encoder_server: tuple[str, list[FakeEncoder]]) -> FakeEncoder:
+    fake = FakeEncoder()
+    fake.url, encoders = encoder_server
+    encoders.append(fake)
+    return fake
+
+
+@pytest.fixture
+def index(encoder: FakeEncoder) -> FakeIndex:
+    """Holds the collection `zoo`, with a dog, a cat and a boat."""
+    fake = FakeIndex()
+    zoo = fake.add("zoo", encoder.url)
+    for name in AXES:
+        fake.put(zoo, f"test:{name}", text_vector(name), title=f"A {name}")
+    return fake
+
+
+@pytest.fixture
+def web() -> FakeWeb:
+    return FakeWeb()
+
+
+@pytest.fixture
+def settings() -> SearchSettings:
+    return SearchSettings(encoder_timeout_seconds=0.5, fetch_max_bytes=20_000, max_depth=50)
+
+
+@pytest.fixture
+def picture() -> Callable[..., bytes]:
+    """Makes the file of a picture in one colour."""
+
+    def make(colour: str = "red", file_format: str = "PNG") -> bytes:
+        file = BytesIO()
+        Image.new("RGB", (8, 8), colour).save(file, file_format)
+        return file.getvalue()
+
+    return make
+
+
+@pytest.fixture
+def app(settings: SearchSettings, index: FakeIndex, web: FakeWeb) -> FastAPI:
+    @asynccontextmanager
+    async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
+        async with aiohttp.ClientSession() as session:
+            client = EncoderClient(session, settings.encoder_timeout_seconds)
+            yield SearchEngine(settings, index=index, encoder=client, fetch=web.fetch)
+
+    return create_app(settings, connect)
+
+
+@pytest.fixture
+async def api(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://api") as client,
+    ):
+        yield client
