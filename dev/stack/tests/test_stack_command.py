@@ -7,7 +7,7 @@ from imagesearch_stack import StackError
 from imagesearch_stack.ask import Hit
 from imagesearch_stack.census import Census
 from imagesearch_stack.main import parser
-from imagesearch_stack.pipeline import Ports, Request, check
+from imagesearch_stack.pipeline import LOOPBACK, Ports, Request, check
 from imagesearch_stack.servers import elasticsearch_yml, kafka_properties
 from imagesearch_stack.smoke import require_kind
 
@@ -40,6 +40,13 @@ def test_flickr_wants_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_text_means_nothing_to_the_sample_pictures() -> None:
     with pytest.raises(StackError, match="SOURCE=stamps"):
         check(Request(text="dogs"))
+
+
+def test_only_the_sample_pictures_and_a_stand_in_may_be_fetched_from_this_machine() -> None:
+    assert Request(source="flickr", text="dogs").allowed_networks == ()
+    assert Request().allowed_networks == LOOPBACK
+    stand_in = Request(source="flickr", text="dogs", flickr_endpoint="http://127.0.0.1:8091/services/rest/")
+    assert stand_in.allowed_networks == LOOPBACK
 
 
 def test_requests_that_cannot_share_data_have_different_labels() -> None:

@@ -1,6 +1,7 @@
 """`make demo`: everything on this machine, filled and searched, until Ctrl-C."""
 
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -15,29 +16,22 @@ EXAMPLE_HITS = 5
 
 
 def demo(request: Request, console: Console) -> None:
-    """Run the pipeline until the process is interrupted or one of its parts dies.
+    """Run the pipeline until it is told to stop (Ctrl-C, SIGTERM) or one of its parts dies.
 
     Raises:
         StackError: something is missing, did not start, or died.
-        KeyboardInterrupt: when told to stop; everything is stopped by then.
+        KeyboardInterrupt: told to stop before it was ready.
     """
     ports = Ports.fixed()
-    stopped = False
-    try:
-        with running(request, ports, state_dir(request), console) as pipeline:
-            show_examples(pipeline, console)
-            _welcome(pipeline, ports, console)
-            try:
-                while True:
-                    pipeline.processes.check()
-                    time.sleep(1)
-            finally:
-                with step(console, "Stopping"):
-                    pipeline.processes.stop()
-                stopped = True
-    finally:
-        if not stopped:
-            console.print("Everything that was started is stopped.", style="dim")
+    with running(request, ports, state_dir(request), console) as pipeline:
+        show_examples(pipeline, console)
+        _welcome(pipeline, ports, console)
+        with suppress(KeyboardInterrupt):
+            while True:
+                pipeline.processes.check()
+                time.sleep(1)
+        with step(console, "Stopping"):
+            pipeline.processes.stop()
 
 
 def state_dir(request: Request) -> Path:

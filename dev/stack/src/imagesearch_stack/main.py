@@ -9,7 +9,7 @@ from rich.console import Console
 
 from imagesearch_stack import StackError, downloads, pictures, servers
 from imagesearch_stack.demo import demo
-from imagesearch_stack.pipeline import Request
+from imagesearch_stack.pipeline import FLICKR_ENDPOINT, Request
 from imagesearch_stack.samples import SAMPLES
 from imagesearch_stack.smoke import smoke
 from imagesearch_stack.steps import step
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         match given.command:
             case "demo":
-                demo(Request(source=given.source, text=given.text, model=given.model), console)
+                demo(Request(given.source, given.text, given.flickr_endpoint, given.model), console)
             case "smoke":
                 smoke(console, browser=given.browser)
             case "fetch":
@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     run = commands.add_parser("demo", help="start everything, fill it, search it; stay up until Ctrl-C")
     run.add_argument("--source", choices=[*SAMPLES, "flickr"], default="stamps")
     run.add_argument("--text", default="", help="what to search Flickr for")
+    run.add_argument("--flickr-endpoint", default=FLICKR_ENDPOINT, help="address of a stand-in (see flickr-standin)")
     run.add_argument("--model", default=servers.STARTER, help="a Hugging Face id, or `starter` (the default)")
     check = commands.add_parser("smoke", help="start everything afresh, check real answers, stop")
     check.add_argument("--browser", action="store_true", help="run the web page's browser tests as well")

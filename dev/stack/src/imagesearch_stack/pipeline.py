@@ -38,6 +38,7 @@ from imagesearch_stack.steps import Step, step
 WEB_DIR: Final = Path(__file__).parents[4] / "web" / "dist"
 LOOPBACK: Final = ("127.0.0.0/8",)
 FLICKR_KEY_VARIABLE: Final = "FLICKR_API_KEY"
+FLICKR_ENDPOINT: Final = FlickrSource().endpoint
 FLICKR_QUOTA: Final = 1_000
 """Photos of one run: enough to search in, and few enough to be fetched and embedded within minutes."""
 
@@ -76,8 +77,15 @@ class Request(NamedTuple):
     source: SourceName = "stamps"
     text: str = ""
     """What to search Flickr for."""
+    flickr_endpoint: str = FLICKR_ENDPOINT
+    """The address of Flickr's API, or of a stand-in on this machine."""
     model: str = STARTER
     """`starter`, or a Hugging Face id."""
+
+    @property
+    def allowed_networks(self) -> tuple[str, ...]:
+        """The networks, public ones aside, from which pictures may be fetched: this machine, unless Flickr is asked."""
+        return () if self.source == "flickr" and self.flickr_endpoint == FLICKR_ENDPOINT else LOOPBACK
 
     @property
     def label(self) -> str:
@@ -159,19 +167,19 @@ def running(request: Request, ports: Ports, run_dir: Path, console: Console) -> 
             checkpoint_location=str(run_dir / "checkpoints" / index),
             spark_jars=tuple(map(str, downloads.spark_kafka_jars())),
             trigger_seconds=1,
-            allowed_networks=LOOPBACK if folder else (),
+            allowed_networks=request.allowed_networks,
         )
         producer = ProducerSettings(
             kafka_bootstrap_servers=kafka,
             topic=topic,
             source=_source(request, folder, base_url, run_dir),
             quota=None if folder else FLICKR_QUOTA,
-            allowed_networks=LOOPBACK if folder else (),
+            allowed_networks=request.allowed_networks,
         )
         search = SearchSettings(
             elasticsearch_url=elasticsearch,
             port=ports.search,
-            allowed_networks=LOOPBACK if folder else (),
+            allowed_networks=request.allowed_networks,
             web_dir=WEB_DIR if WEB_DIR.is_dir() else None,
         )
         _start_services(embedder, search, ports, run_dir, processes, console)
@@ -269,7 +277,7 @@ def _start_services(
 def _source(request: Request, folder: Path | None, base_url: str, run_dir: Path) -> Source:
     """The source of the producer; for sample pictures their manifest is written first, and their captions."""
     if folder is None or request.source == "flickr":
-        return FlickrSource(text=request.text)
+        return FlickrSource(text=request.text, endpoint=request.flickr_endpoint)
     found = pictures.stamps(folder)
     manifest = run_dir / "manifest.jsonl"
     pictures.write_manifest(found, manifest, base_url=base_url, credit=SAMPLES[request.source].credit)

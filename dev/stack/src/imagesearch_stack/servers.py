@@ -61,7 +61,7 @@ def start_kafka(run_dir: Path, port: int) -> Process:
     properties = data / "server.properties"
     properties.write_text(kafka_properties(data / "log", port, free_port()))
     class_path = os.pathsep.join(map(str, downloads.kafka_jars()))
-    command = [str(java), "-XX:+UseSerialGC", "-Dlog4j2.level=WARN", "-cp", class_path]
+    command = [str(java), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN", "-cp", class_path]
     if not (data / "log" / "meta.properties").exists():
         _run_once(
             [*command, "kafka.tools.StorageTool", "format", "-t", KAFKA_CLUSTER_ID, "-c", str(properties)],
