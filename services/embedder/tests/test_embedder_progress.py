@@ -16,6 +16,7 @@ def test_the_line_names_every_outcome_and_every_reason_that_occurred() -> None:
         "batch=7 indexed=480 deleted=0 stale=2 superseded=0 failed=4 failed.dead_link=3 failed.truncated=1 "
         "seconds=4.3 lag=1200"
     )
+    assert line(0, Counter(), 1.0, None).endswith("lag=unknown")
 
 
 @pytest.mark.parametrize(
@@ -23,11 +24,13 @@ def test_the_line_names_every_outcome_and_every_reason_that_occurred() -> None:
     [
         ('{"t": {"0": 5, "1": 7}}', '{"t": {"0": 5, "1": 7}}', 0),
         ('{"t": {"0": 5}}', '{"t": {"0": 9, "1": 7}}', 11),
-        ('{"t": {"0": 5}}', "null", 0),
-        ("", "", 0),
+        ('{"t": {"0": 5}}', "null", None),
+        ('{"t": {"0": 5}}', "None", None),
+        ('{"t": {"0": 5}}', None, None),
+        ("", "", None),
     ],
 )
-def test_the_lag_is_what_the_topic_has_beyond_the_batch(end: str, latest: str, expected: int) -> None:
+def test_the_lag_is_what_the_topic_has_beyond_the_batch(end: str, latest: str | None, expected: int | None) -> None:
     assert lag(end, latest) == expected
 
 

@@ -29,7 +29,7 @@ from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_embedder.letters import LetterBox, read_letters
 from PIL import Image
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
 PARTITIONS = 4
 WAIT_SECONDS = 240
@@ -110,7 +110,7 @@ class Stage:
         self.producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
         self.published = 0
         self.faults: list[str] = []
-        self.running: list[psutil.Process] = []
+        self.started: list[subprocess.Popen[bytes]] = []
 
     def publish(self, key: bytes, value: bytes | None) -> None:
         """Partitions take turns, so that a test knows what lies in which."""
@@ -144,7 +144,7 @@ class Stage:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self.running.append(psutil.Process(process.pid))
+        self.started.append(process)
         return process
 
     def wait_until(self, true: Callable[[], bool], process: "subprocess.Popen[bytes]") -> None:
@@ -183,11 +183,12 @@ class Stage:
         return self.log.read_text(errors="replace")[-4_000:]
 
     def close(self) -> None:
-        for each in self.running:
-            if each.is_running():
-                for process in [*each.children(recursive=True), each]:
-                    process.kill()
-                each.wait(30)
+        for process in self.started:
+            if process.poll() is None:
+                tree = psutil.Process(process.pid).children(recursive=True)
+                for each in [*tree, process]:
+                    each.kill()
+                process.wait(30)
         self.client.close()
 
 

@@ -40,31 +40,38 @@ class Report(StreamingQueryListener):
         progress = event.progress
         tally = self._tallies.pop(progress.batchId, None)
         if tally:
-            behind = sum(lag(source.endOffset, source.latestOffset) for source in progress.sources)
+            behind = lag(progress.sources[0].endOffset, progress.sources[0].latestOffset)
             log.info("%s", line(progress.batchId, tally, progress.batchDuration / 1000, behind))
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802  Spark's name
         """Nothing to say: `main` reports how the query ended."""
 
 
-def line(batch: int, tally: Counter[str], seconds: float, behind: int) -> str:
+def line(batch: int, tally: Counter[str], seconds: float, behind: int | None) -> str:
     """The log line: `key=value`, all outcomes always, reason codes where there are failures."""
     failed = {f"failed.{reason}": tally[reason] for reason in Reason if tally[reason]}
     fields: dict[str, object] = {"batch": batch}
     fields |= {str(outcome): tally[outcome] for outcome in Outcome}
     fields |= {"failed": sum(failed.values())} | failed
-    fields |= {"seconds": f"{seconds:.1f}", "lag": behind}
+    fields |= {"seconds": f"{seconds:.1f}", "lag": "unknown" if behind is None else behind}
     return " ".join(f"{key}={value}" for key, value in fields.items())
 
 
-def lag(end: str, latest: str) -> int:
-    """Messages between where the micro-batch ended and where the topic ended, from Spark's JSON of each (compacted ones count).
+def lag(end: str | None, latest: str | None) -> int | None:
+    """Messages between where the micro-batch ended and where the topic ended; those that compaction removed count too.
 
     Args:
-        end: `{"topic": {"0": 17, ...}}`.
-        latest: likewise, or "null" or "" where Spark does not know.
+        end: where the batch ended, as Spark's JSON `{"topic": {"0": 17, ...}}`.
+        latest: likewise where the topic ended; Spark does not know it of a batch that it runs again after a restart.
     """
-    ends, latests = json.loads(end or "null") or {}, json.loads(latest or "null") or {}
+    ends: dict[str, dict[str, int]] | None
+    latests: dict[str, dict[str, int]] | None
+    try:
+        ends, latests = json.loads(end or ""), json.loads(latest or "")
+    except ValueError:
+        return None
+    if not ends or not latests:
+        return None
     return sum(
         max(0, offset - ends.get(topic, {}).get(partition, 0))
         for topic, partitions in latests.items()
