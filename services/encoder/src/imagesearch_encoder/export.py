@@ -128,15 +128,13 @@ def _to_onnx(
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter talks to its own developers, on stdout, through warnings and through logging; none of it is for ours."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    logging.disable(logging.WARNING)
     try:
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        logging.disable(logging.NOTSET)
 
 
 @torch.inference_mode()

@@ -29,6 +29,8 @@ POOLING: Final[dict[Family, str]] = {
     "siglip": "text: last token; image: attention pooling",
     "siglip2": "text: last token; image: attention pooling",
 }
+MAX_LEVELS: Final = 2.5
+"""Of 255; Pillow and torchvision round differently when they scale a picture."""
 PUNCTUATION: Final = r"""[!-/:-@\[-`{-~]"""
 """ASCII punctuation, which SigLIP's tokenizer drops."""
 
@@ -212,8 +214,14 @@ def _compare(towers: Towers, processor: ProcessorMixin, network: DualEncoder) ->
     images = sample_images()
     values = processor.image_processor(images, return_tensors="pt")["pixel_values"]
     pixels = torch.from_numpy(to_pixels(images, info.preprocessing))
-    if values.shape != Normalise(info.preprocessing)(pixels).shape:
+    normalised = Normalise(info.preprocessing)(pixels)
+    if values.shape != normalised.shape:
         raise ExportError(f"the processor gives pixels of shape {tuple(values.shape)}, which is not supported")
+    levels = (values - normalised).abs().amax(dim=(0, 2, 3)) * torch.tensor(info.preprocessing.std) * 255
+    if levels.max() > MAX_LEVELS:
+        raise ExportError(
+            f"the preprocessing could not be rebuilt: pixels are up to {levels.max():.1f} of 255 levels off the processor's"
+        )
     expected = torch.nn.functional.normalize(network.get_image_features(pixel_values=values).pooler_output, dim=-1)
     require_agreement(
         "preprocessing, ours against the processor's", towers.image(pixels).numpy().astype(np.float32), expected.numpy()

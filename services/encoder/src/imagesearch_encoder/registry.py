@@ -84,7 +84,7 @@ def load_encoder(
         RegistryError: no such model version, or MLflow cannot be reached.
         ArtefactError: what was registered is damaged, or was not made for this device.
     """
-    folder = _fetch(model_uri, tracking_uri, device)
+    folder = fetch(model_uri, tracking_uri=tracking_uri, device=device)
     info = read_info(folder)
     if device == "cuda":
         from imagesearch_encoder.runtime.torch_runtime import TorchRuntime
@@ -186,8 +186,12 @@ def _upload(client: "MlflowClient", name: str, info: EncoderInfo, folder: Path, 
     return str(version.version)
 
 
-def _fetch(model_uri: str, tracking_uri: str, device: str) -> Path:
-    """The folder in the cache with the files that `device` needs; downloaded where it is not there yet."""
+def fetch(model_uri: str, *, tracking_uri: str, device: str) -> Path:
+    """The folder in the cache with the files that `device` needs; downloaded where it is not there yet.
+
+    Raises:
+        RegistryError, ArtefactError: as `load_encoder`.
+    """
     with _registry(tracking_uri) as client:
         version = _version(client, model_uri)
         checksum = version.tags.get(CHECKSUM_TAG)

@@ -16,6 +16,9 @@ Pixels = NDArray[np.uint8]
 Resize = Literal["shortest_edge", "stretch", "pad"]
 Resample = Literal["nearest", "lanczos", "bilinear", "bicubic", "box", "hamming"]
 
+MAX_ASPECT = 16
+"""Longer strips are cut down to this, where only the middle is looked at."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
@@ -60,9 +63,18 @@ def _frame(image: Image.Image, how: Preprocessing) -> Image.Image:
         case "stretch":
             return image.resize((how.width, how.height), filter_)
         case "shortest_edge":
+            image = _middle(image)
             return _crop(image.resize(_scaled(image.size, how.shortest_edge), filter_), how)
         case "pad":
             return _pad(image, how, filter_)
+
+
+def _middle(image: Image.Image) -> Image.Image:
+    """Without the far ends of a strip, which the crop drops anyway: scaled up, one of 1 x 16000 would take gigabytes."""
+    longest = MAX_ASPECT * min(image.size)
+    width, height = min(image.width, longest), min(image.height, longest)
+    left, top = (image.width - width) // 2, (image.height - height) // 2
+    return image if (width, height) == image.size else image.crop((left, top, left + width, top + height))
 
 
 def _scaled(size: tuple[int, int], shortest_edge: int) -> tuple[int, int]:
