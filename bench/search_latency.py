@@ -179,6 +179,7 @@ def report(url: str, collection: str | None, n: int, clients: int) -> None:
     print(*shares(alone), sep="\n")
     crowd, seconds = measure(url, collection, list(itertools.islice(texts, 2 * n)), clients=clients, cached=False)
     print(line(f"uncached, {clients} clients", crowd, seconds))
+    print(*shares(crowd), sep="\n")
     again, seconds = measure(url, collection, ["a red guitar"] * n, clients=1, cached=True)
     print(line("cached, 1 client", again, seconds))
 

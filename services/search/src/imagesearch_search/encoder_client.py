@@ -3,7 +3,6 @@
 A vector is bytes here (little-endian float32): it is compared with nothing, only passed on and cached.
 """
 
-import asyncio
 import math
 import struct
 import time
@@ -127,9 +126,6 @@ class EncoderClient:
         except (aiohttp.ClientError, TimeoutError) as error:
             circuit.failed()
             raise _away(encoder) from error
-        except asyncio.CancelledError:
-            # The searcher left: that says nothing about the encoder, and a probe must not leave the circuit open for it.
-            raise
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE:
             circuit.failed()
             raise _away(encoder)

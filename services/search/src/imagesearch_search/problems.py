@@ -109,6 +109,8 @@ async def respond(request: Request, error: Exception) -> Response:
     path = request.url.path
     match error:
         case Problem():
+            if error.kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                log.warning("%s %s: %s (%r)", request.method, path, error.detail, error.__cause__)
             return answer(error, path)
         case RequestValidationError():
             return answer(Problem.of_validation(error), path)

@@ -103,7 +103,7 @@ def autoscaling(settings: EncoderServiceSettings) -> AutoscalingConfig:
         min_replicas=settings.min_replicas,
         max_replicas=settings.max_replicas,
         target_ongoing_requests=settings.target_ongoing_requests,
-        metrics_interval_s=1,
+        metrics_interval_s=1,  # Ray announces variables in its place, but 2.60 still goes by this
         look_back_period_s=5,
         upscale_delay_s=2,
         downscale_delay_s=120,
