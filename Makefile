@@ -21,6 +21,8 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 SOURCE ?= stamps
 TEXT ?=
 MODEL ?= starter
+# By the environment, so that a quote in TEXT is only a quote.
+export SOURCE TEXT MODEL
 
 .PHONY: help
 help: ## List these targets
@@ -30,7 +32,7 @@ help: ## List these targets
 
 .PHONY: demo
 demo: setup ## Run everything on this machine: SOURCE=stamps|openmoji|flickr TEXT="..." MODEL=<Hugging Face id>
-	@exec $(BIN)/imagesearch-dev demo --source "$(SOURCE)" --text "$(TEXT)" --model "$(MODEL)"
+	@exec $(BIN)/imagesearch-dev demo --source "$$SOURCE" --text "$$TEXT" --model "$$MODEL"
 
 .PHONY: test
 test: check unit web-test integration smoke ## Every check and test, the browser's included
