@@ -38,7 +38,6 @@ KAFKA_TIMEOUT: Final = 10.0
 def main() -> None:
     """Run until SIGTERM or SIGINT (exit status 0), or until something fails for good (1, with one line that says what)."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
-    logging.getLogger("py4j").setLevel(logging.WARNING)
     logging.getLogger("elastic_transport").setLevel(logging.WARNING)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -47,9 +46,10 @@ def main() -> None:
         run(EmbedderSettings.from_env(), stop)
     except (SettingsError, JavaError, IndexMismatchError) as error:
         sys.exit(f"imagesearch-embedder: {error}")
-    except (StreamingQueryException, Py4JError) as error:
+    except (StreamingQueryException, Py4JError, ConnectionError) as error:
         if not stop.is_set():  # a signal to the whole process group takes the JVM first
-            sys.exit(f"imagesearch-embedder: the query failed, start it again to go on: {cause(str(error))}")
+            what = cause(str(error)) if isinstance(error, StreamingQueryException) else "its JVM died"
+            sys.exit(f"imagesearch-embedder: the query failed, start it again to go on from the checkpoint: {what}")
 
 
 def run(settings: EmbedderSettings, stop: threading.Event) -> None:
@@ -109,6 +109,7 @@ def embed_batch(settings: EmbedderSettings, report: "Report") -> Callable[[DataF
 def spark(settings: EmbedderSettings) -> Iterator[SparkSession]:
     """A Spark session; its JVM ends with it."""
     session = open_session(settings)
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)  # what it logs with a stack trace, it also raises
     try:
         yield session
     finally:
