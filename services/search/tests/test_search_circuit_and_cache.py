@@ -19,7 +19,7 @@ def opened(clock):
     circuit = Circuit(clock)
     for _ in range(FAILURES_TO_OPEN):
         assert circuit.allows()
-        circuit.failed()
+        circuit.failed(clock.now)
     return circuit
 
 
@@ -30,8 +30,22 @@ def test_a_circuit_opens_after_failures_in_a_row():
 def test_a_success_in_between_keeps_it_closed():
     circuit = Circuit(Clock())
     for _ in range(3 * FAILURES_TO_OPEN):
-        circuit.failed()
+        circuit.failed(circuit.now())
         circuit.succeeded()
+    assert circuit.allows()
+
+
+def test_who_answers_others_in_the_meantime_is_slow_and_not_gone():
+    clock = Clock()
+    circuit = Circuit(clock)
+    for _ in range(3 * FAILURES_TO_OPEN):
+        asked_at = circuit.now()
+        clock.now += 5
+        circuit.succeeded()
+        clock.now += 1
+        circuit.failed(asked_at)
+    for _ in range(3 * FAILURES_TO_OPEN):
+        circuit.failed(clock.now - 3)
     assert circuit.allows()
 
 

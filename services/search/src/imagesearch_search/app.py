@@ -32,7 +32,8 @@ async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
     """The engine over the real Elasticsearch, encoders and fetcher; closes its connections at the end."""
     async with (
         index_client.connect(settings) as client,
-        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=100), trust_env=False) as session,
+        # No limit here: a queue in this process would hide from Serve how much there is to do, and time out unseen.
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as session,
         Fetcher(FetchPolicy.of(settings)) as fetcher,
     ):
         yield SearchEngine(

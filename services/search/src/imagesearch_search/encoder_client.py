@@ -54,6 +54,7 @@ class Circuit:
         self._clock = clock
         self._failures = 0
         self._retry_at = 0.0
+        self._answered_at = -math.inf
 
     def allows(self) -> bool:
         """Whether to ask. The first to be allowed after a pause is the probe; others wait for what it finds."""
@@ -64,12 +65,19 @@ class Circuit:
         self._retry_at = self._clock() + OPEN_SECONDS
         return True
 
+    def now(self) -> float:
+        """When something is asked; for `failed`."""
+        return self._clock()
+
     def succeeded(self) -> None:
         """It answered."""
         self._failures = 0
+        self._answered_at = self._clock()
 
-    def failed(self) -> None:
-        """It did not."""
+    def failed(self, asked_at: float) -> None:
+        """It did not. If it answered others in the meantime, it is slow rather than gone, and that does not count."""
+        if self._answered_at > asked_at:
+            return
         self._failures += 1
         self._retry_at = self._clock() + OPEN_SECONDS
 
@@ -87,7 +95,7 @@ class EncoderClient:
 
     def __init__(self, session: aiohttp.ClientSession, timeout_seconds: float) -> None:
         self._session = session
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, connect=min(1.0, timeout_seconds))
+        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds, sock_connect=min(1.0, timeout_seconds))
         self._circuits: dict[str, Circuit] = {}
 
     async def text(self, encoder: Encoder, text: str) -> bytes:
@@ -121,13 +129,14 @@ class EncoderClient:
         circuit = self._circuits.setdefault(encoder.url, Circuit())
         if not circuit.allows():
             raise _away(encoder)
+        asked_at = circuit.now()
         try:
             status, headers, content = await self._post(encoder.url.rstrip("/") + path, body, media_type)
         except (aiohttp.ClientError, TimeoutError) as error:
-            circuit.failed()
+            circuit.failed(asked_at)
             raise _away(encoder) from error
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.SERVICE_UNAVAILABLE:
-            circuit.failed()
+            circuit.failed(asked_at)
             raise _away(encoder)
         circuit.succeeded()
         if status == HTTPStatus.OK:

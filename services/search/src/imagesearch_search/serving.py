@@ -88,7 +88,7 @@ def application(args: Mapping[str, str]) -> serve.Application:
         name="encoder",
         autoscaling_config=autoscaling(settings),
         max_ongoing_requests=2 * settings.max_batch_size,
-        max_queued_requests=8 * settings.max_batch_size,
+        max_queued_requests=4 * settings.max_batch_size,  # more is refused: who waits longer has gone
         ray_actor_options={"num_cpus": settings.cpus_per_replica, "num_gpus": settings.gpus_per_replica},
         logging_config=LoggingConfig(enable_access_log=False),
         health_check_period_s=5,
