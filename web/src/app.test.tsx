@@ -65,7 +65,7 @@ test("going back shows the search before", async () => {
   await screen.findByRole("heading", { name: "Pictures for “cat”" });
   act(() => window.history.back());
   expect(await screen.findByRole("heading", { name: "Pictures for “dog”" })).toBeTruthy();
-  expect(box()).toHaveProperty("value", "dog");
+  await waitFor(() => expect(box()).toHaveProperty("value", "dog"));
 });
 
 test("each picture has its title as text, its score, and its author and licence with their links", async () => {

@@ -1,4 +1,4 @@
-import { type CSSProperties, type KeyboardEvent, useEffect, useRef } from "react";
+import { type KeyboardEvent, useEffect, useRef } from "react";
 import type { Hit } from "../api/client.ts";
 import { dateOf, licenseName, titleOf } from "../search/describe.ts";
 import type { Query } from "../search/search-params.ts";
@@ -37,7 +37,7 @@ export function Detail({ hit, onClose, onPrevious, onNext, onSearch }: Props) {
       onKeyDown={keys}
       onClick={(event) => event.target === dialog.current && dialog.current.close()}
     >
-      <div className="detail-picture" style={{ "--width": hit.width ?? undefined } as CSSProperties}>
+      <div className="detail-picture">
         <Picture key={hit.id} sources={[hit.url, hit.thumbnail_url]} alt={title} eager />
         <button
           type="button"

@@ -13,8 +13,8 @@ const EXAMPLES: Example[] = [
   { text: "Vögel", lang: "de" },
   { text: "musical instrument", lang: "en" },
   { text: "frutas rojas", lang: "es" },
-  { text: "un bateau sur la mer", lang: "fr" },
-  { text: "snow and ice", lang: "en" },
+  { text: "insectes", lang: "fr" },
+  { text: "vehicles", lang: "en" },
 ];
 
 const EXAMPLE_PICTURES = 3;

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { type CSSProperties, useState } from "react";
 import { PictureIcon } from "./icons.tsx";
 
 type Props = { sources: (string | null | undefined)[]; alt: string; eager?: boolean };
@@ -6,7 +6,7 @@ type Props = { sources: (string | null | undefined)[]; alt: string; eager?: bool
 /** A picture from elsewhere. Falls back from source to source, and quietly to an empty mat when none loads. */
 export function Picture({ sources, alt, eager = false }: Props) {
   const [failed, setFailed] = useState(0);
-  const [loaded, setLoaded] = useState(false);
+  const [width, setWidth] = useState(0); // of the file, in pixels; 0 until it is loaded
   const src = sources.filter(Boolean)[failed];
 
   if (!src) {
@@ -24,11 +24,12 @@ export function Picture({ sources, alt, eager = false }: Props) {
       loading={eager ? "eager" : "lazy"}
       decoding="async"
       referrerPolicy="no-referrer"
-      data-loaded={loaded}
+      data-loaded={width > 0}
+      style={{ "--natural-width": width } as CSSProperties}
       ref={(image) => {
-        if (image?.complete && image.naturalWidth > 0) setLoaded(true); // from the cache: no load event is left to come
+        if (image?.complete && image.naturalWidth > 0) setWidth(image.naturalWidth); // from the cache: no load event is left to come
       }}
-      onLoad={() => setLoaded(true)}
+      onLoad={(event) => setWidth(event.currentTarget.naturalWidth || 1)}
       onError={() => setFailed(failed + 1)}
     />
   );

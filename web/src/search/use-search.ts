@@ -14,14 +14,22 @@ export function useSearch(): [Search, (next: Search) => void] {
   }, []);
 
   const go = useCallback((next: Search) => {
-    if (!same(next, current())) {
-      window.history.pushState(toHistoryState(next), "", toParams(next) || window.location.pathname);
-    }
+    if (!same(next, current())) push(next);
     setSearch(next);
     window.scrollTo(0, 0);
   }, []);
 
   return [search, go];
+}
+
+function push(next: Search): void {
+  const address = toParams(next) || window.location.pathname;
+  try {
+    window.history.pushState(toHistoryState(next), "", address);
+  } catch {
+    // The browser keeps less than the picture takes: the search goes on, but a reload forgets it.
+    window.history.pushState(null, "", address);
+  }
 }
 
 function same(one: Search, other: Search): boolean {
