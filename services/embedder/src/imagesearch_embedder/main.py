@@ -40,8 +40,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
     logging.getLogger("elastic_transport").setLevel(logging.WARNING)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     try:
         run(EmbedderSettings.from_env(), stop)
     except (SettingsError, JavaError, IndexMismatchError) as error:
@@ -52,11 +51,18 @@ def main() -> None:
             sys.exit(f"imagesearch-embedder: the query failed, start it again to go on from the checkpoint: {what}")
 
 
+def stop_on_signals(stop: threading.Event) -> None:
+    """Let SIGTERM and SIGINT set `stop`."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+
+
 def run(settings: EmbedderSettings, stop: threading.Event) -> None:
     """Embed what the topic holds and gets, until `stop`."""
     if not wait_until_ready(settings, stop):
         return
     with spark(settings) as session:
+        stop_on_signals(stop)  # Spark has put its own handler for SIGINT, which ends in a stack trace
         report = Report()
         session.streams.addListener(report)
         query = embed_stream(read(session, settings), settings, report)
@@ -137,7 +143,7 @@ def wait_until_ready(settings: EmbedderSettings, stop: threading.Event) -> bool:
 
 def check_topics(settings: EmbedderSettings) -> None:
     """Raise `Unavailable` where Kafka or one of the two topics is not there."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})  # we say it ourselves
     try:
         # Asked for by name, a missing topic might be created by the broker, with its own defaults.
         known = admin.list_topics(timeout=KAFKA_TIMEOUT).topics
