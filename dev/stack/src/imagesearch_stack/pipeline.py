@@ -185,7 +185,7 @@ def running(request: Request, ports: Ports, run_dir: Path, console: Console) -> 
         _start_services(embedder, search, ports, run_dir, processes, console)
         _produce(producer, run_dir, processes, console)
         counted = _wait_until_embedded(embedder, processes, console)
-        examples = (request.text,) if request.source == "flickr" else SAMPLES[request.source].examples
+        examples = (request.text, "outdoors") if request.source == "flickr" else SAMPLES[request.source].examples
         yield Pipeline(f"http://127.0.0.1:{ports.search}", meta.collection, examples, counted, processes, folder)
 
 

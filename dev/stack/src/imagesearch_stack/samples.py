@@ -38,5 +38,5 @@ def _openmoji(console: Console) -> Path:
 
 SAMPLES = {
     "stamps": Sample(_stamps, pictures.STAMPS_CREDIT, ("Vögel", "musical instrument")),
-    "openmoji": Sample(_openmoji, openmoji.CREDIT, ("Hund", "a musical instrument")),
+    "openmoji": Sample(_openmoji, openmoji.CREDIT, ("a musical instrument", "Früchte")),
 }
