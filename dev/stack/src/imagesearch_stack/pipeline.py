@@ -7,6 +7,7 @@
 """
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -134,6 +135,9 @@ def running(request: Request, ports: Ports, run_dir: Path, console: Console) -> 
     check(request)
     servers.check_java()
     require_free(ports._asdict())
+    if not run_dir.exists():
+        # Run as root, Elasticsearch lives elsewhere (see `servers`): whoever deleted the run's data meant its index too.
+        shutil.rmtree(servers.elasticsearch_dir(run_dir), ignore_errors=True)
     run_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         _download(console)
