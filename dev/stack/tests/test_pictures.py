@@ -8,6 +8,7 @@ import pytest
 from imagesearch_contract.record import ImageRecord
 from imagesearch_stack import openmoji, pictures
 from imagesearch_stack.pictures import STAMPS_CREDIT, Stamp
+from PIL import Image
 
 BASE_URL = "http://127.0.0.1:8090"
 
@@ -15,7 +16,6 @@ BASE_URL = "http://127.0.0.1:8090"
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     for name, content in {
-        "animals/birds/blue tit.png": "png",
         "animals/birds/blue tit.txt": "A blue tit.\nde.utf8=Eine Blaumeise.\nen_GB.utf8=x\nde=Latin\nkm.utf8=\n",
         "animals/birds/blue tit.dat": "",
         "animals/birds/blue tit_desc.ogg": "",
@@ -28,6 +28,7 @@ def folder(tmp_path: Path) -> Path:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(content)
+    Image.new("RGB", (30, 20)).save(tmp_path / "animals/birds/blue tit.png")
     return tmp_path
 
 
@@ -58,6 +59,8 @@ def test_the_manifest_is_made_of_records_that_can_be_read_back(folder: Path, tmp
     assert first.title == "A blue tit."
     assert first.tags == ("animals", "birds")
     assert first.license == "GPL-2.0-or-later"
+    assert (first.width, first.height) == (30, 20)
+    assert {(other.width, other.height) for other in others} == {(None, None)}
     assert len(others) == 2
 
 
@@ -65,14 +68,14 @@ def test_the_captions_file_lists_what_has_a_caption_and_can_be_decoded(folder: P
     file = tmp_path / "captions.jsonl"
     assert pictures.write_captions(pictures.stamps(folder), folder, file) == 1
     line = json.loads(file.read_text())
-    assert Path(line["image"]).read_text() == "png"
+    assert Path(line["image"]).samefile(folder / "animals/birds/blue tit.png")
     assert line["captions"] == {"en": "A blue tit.", "de": "Eine Blaumeise."}
 
 
 def test_the_address_in_the_manifest_leads_to_the_picture(folder: Path) -> None:
     with pictures.serve(folder) as base_url, httpx.Client(trust_env=False) as client:
         answer = client.get(pictures.record(pictures.stamps(folder)[0], base_url, STAMPS_CREDIT).url)
-    assert (answer.status_code, answer.content) == (200, b"png")
+    assert (answer.status_code, answer.content) == (200, (folder / "animals/birds/blue tit.png").read_bytes())
     assert answer.headers["content-type"] == "image/png"
 
 

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from imagesearch_contract import names
 from imagesearch_contract.record import ImageRecord
+from PIL import Image, UnidentifiedImageError
 
 RASTER_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg"})
 PICTURE_SUFFIXES: Final = RASTER_SUFFIXES | {".svg"}
@@ -33,6 +34,8 @@ class Stamp(NamedTuple):
     """Relative to the folder, with `/`."""
     captions: Mapping[str, str]
     """By language; English under `en`. Empty where there is no text file."""
+    size: tuple[int, int] | None = None
+    """Width and height in pixels; None for a drawing, which has none."""
 
 
 class Credit(NamedTuple):
@@ -59,7 +62,7 @@ def stamps(folder: Path, *, without: Iterable[str] = ("symbols",)) -> list[Stamp
     """
     left_out = frozenset(without)
     return [
-        Stamp(relative.as_posix(), read_captions(path.with_suffix(".txt")))
+        Stamp(relative.as_posix(), read_captions(path.with_suffix(".txt")), read_size(path))
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in PICTURE_SUFFIXES
         and path.is_file()
@@ -79,10 +82,20 @@ def read_captions(path: Path) -> dict[str, str]:
     return {language: caption for language, caption in captions.items() if caption}
 
 
+def read_size(path: Path) -> tuple[int, int] | None:
+    """Width and height from a picture file's header; None where it has no such header."""
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except UnidentifiedImageError:
+        return None
+
+
 def record(stamp: Stamp, base_url: str, credit: Credit) -> ImageRecord:
     """The manifest's line for a picture that is served under `base_url`."""
     url = f"{base_url}/{quote(stamp.path)}"
     folders = Path(stamp.path).parts[:-1]
+    width, height = stamp.size or (None, None)
     return ImageRecord(
         id=names.image_id("manifest", quote(stamp.path)),
         url=url,
@@ -93,6 +106,8 @@ def record(stamp: Stamp, base_url: str, credit: Credit) -> ImageRecord:
         author_url=credit.author_url,
         license=credit.license,
         license_url=credit.license_url,
+        width=width,
+        height=height,
     )
 
 
