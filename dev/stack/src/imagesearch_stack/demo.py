@@ -1,5 +1,6 @@
 """`make demo`: everything on this machine, filled and searched, until Ctrl-C."""
 
+import signal
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -30,6 +31,9 @@ def demo(request: Request, console: Console) -> None:
             while True:
                 pipeline.processes.check()
                 time.sleep(1)
+        # make hands a SIGTERM on, so it comes twice; stopping is under way and needs no second word.
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, signal.SIG_IGN)
         with step(console, "Stopping"):
             pipeline.processes.stop()
 

@@ -19,8 +19,10 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command; its exit status."""
     given = parser().parse_args(arguments)
     console = Console(stderr=False, highlight=False)
-    # Taken as Ctrl-C, a SIGTERM unwinds everything that was started.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # Taken as Ctrl-C, a SIGTERM unwinds everything that was started. SIGINT too is set: a shell that starts us in the
+    # background has it ignored.
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.default_int_handler)
     try:
         match given.command:
             case "demo":
