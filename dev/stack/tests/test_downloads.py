@@ -1,80 +1,96 @@
-"""Downloads: pinned, whole or not at all, and plain words when something is wrong. Against a real web server."""
+"""Downloads: pinned, whole or not at all, and plain words when something is wrong. Real Ivy, on a repository of files."""
 
 import hashlib
-import io
-import tarfile
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
-from imagesearch_stack import StackError, pictures
-from imagesearch_stack.downloads import Download, fetch, fetch_all, jar_download, new_directory, open_deb_data
+from imagesearch_stack import StackError
+from imagesearch_stack.downloads import download_package, new_directory
+from imagesearch_stack.ivy import SETTINGS_VARIABLE, Artefact, ivy_xml, retrieve
+
+SETTINGS = """<ivysettings>
+  <settings defaultResolver="files"/>
+  <resolvers><filesystem name="files" m2compatible="true">
+    <artifact pattern="{repository}/[organisation]/[module]/[revision]/[module]-[revision].[ext]"/>
+  </filesystem></resolvers>
+</ivysettings>"""
 
 
-def pinned(url: str, content: bytes) -> Download:
-    return Download(url, hashlib.sha256(content).hexdigest())
+@pytest.fixture
+def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Maven repository that is a folder, and that Ivy is told to ask instead of Maven Central."""
+    settings = tmp_path / "ivysettings.xml"
+    settings.write_text(SETTINGS.format(repository=tmp_path / "repository"))
+    monkeypatch.setenv(SETTINGS_VARIABLE, str(settings))
+    return tmp_path / "repository"
 
 
-def deb(data_name: bytes, data: bytes) -> bytes:
-    def member(name: bytes, content: bytes) -> bytes:
-        header = name.ljust(16) + b"0".ljust(32) + str(len(content)).encode().ljust(10) + b"`\n"
-        return header + content + b"\n" * (len(content) % 2)
-
-    return b"!<arch>\n" + member(b"debian-binary/", b"2.0\n") + member(b"odd", b"123") + member(data_name, data)
-
-
-def test_a_file_is_fetched_once_and_then_taken_from_the_cache(tmp_path: Path) -> None:
-    origin, cache = tmp_path / "origin", tmp_path / "cache"
-    origin.mkdir()
-    (origin / "a.jar").write_bytes(b"first")
-    received: list[int] = []
-    with pictures.serve(origin) as base_url:
-        download = pinned(f"{base_url}/a.jar", b"first")
-        assert fetch(download, cache, received.append).read_bytes() == b"first"
-    # The server is gone, so this one can only come from the cache.
-    assert fetch(download, cache, received.append).read_bytes() == b"first"
-    assert sum(received) == len(b"first")
+def published(repository: Path, name: str, content: bytes, extension: str = "jar") -> Artefact:
+    artefact = Artefact("org.example", name, "1.0", hashlib.sha256(content).hexdigest(), extension)
+    file = repository / "org/example" / name / "1.0" / artefact.file_name
+    file.parent.mkdir(parents=True)
+    file.write_bytes(content)
+    return artefact
 
 
-def test_a_file_that_is_not_the_pinned_one_is_refused_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    origin, cache = tmp_path / "origin", tmp_path / "cache"
-    origin.mkdir()
-    (origin / "a.jar").write_bytes(b"tampered")
-    with pictures.serve(origin) as base_url, pytest.raises(StackError, match="not the file that was expected"):
-        fetch(pinned(f"{base_url}/a.jar", b"original"), cache)
-    assert list(cache.iterdir()) == []
+def test_files_come_in_the_order_asked_for_and_once_only(repository: Path, tmp_path: Path) -> None:
+    wanted = [published(repository, name, name.encode()) for name in ("b", "a")]
+    wanted.append(published(repository, "c", b"c", "zip"))
+    found = retrieve(wanted, tmp_path / "cache")
+    assert [path.read_bytes() for path in found] == [b"b", b"a", b"c"]
+    assert {path.name for path in (tmp_path / "cache").iterdir()} == {"b-1.0.jar", "a-1.0.jar", "c-1.0.zip"}
+    for path in repository.rglob("*.*"):
+        if path.is_file():
+            path.unlink()
+    assert retrieve(wanted, tmp_path / "cache") == found
 
 
-def test_a_missing_file_is_an_error_that_names_it_and_the_way_out(tmp_path: Path) -> None:
-    with (
-        pictures.serve(tmp_path) as base_url,
-        pytest.raises(StackError, match=r"gone\.jar: the server answered 404.*IMAGESEARCH_MAVEN_URL"),
-    ):
-        fetch(pinned(f"{base_url}/gone.jar", b""), tmp_path)
+def test_a_file_that_is_not_the_pinned_one_is_refused_and_leaves_nothing_behind(
+    repository: Path, tmp_path: Path
+) -> None:
+    artefact = published(repository, "a", b"tampered")._replace(sha256=hashlib.sha256(b"original").hexdigest())
+    with pytest.raises(StackError, match=r"a-1\.0\.jar is not the file that was expected"):
+        retrieve([artefact], tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
 
 
-def test_a_server_that_does_not_answer_is_an_error_that_says_so(tmp_path: Path) -> None:
-    with pictures.serve(tmp_path) as base_url:
-        pass
-    with pytest.raises(StackError, match="Connection refused"):
-        fetch(pinned(f"{base_url}/a.jar", b""), tmp_path)
+def test_a_missing_file_is_an_error_that_names_it_and_the_way_out(repository: Path, tmp_path: Path) -> None:
+    there = published(repository, "there", b"x")
+    with pytest.raises(StackError, match=rf"cannot fetch org\.example#gone;1\.0: not found\. .*{SETTINGS_VARIABLE}"):
+        retrieve([there, there._replace(name="gone")], tmp_path / "cache")
 
 
-def test_several_files_come_back_in_the_order_asked_for(tmp_path: Path) -> None:
-    origin = tmp_path / "origin"
-    origin.mkdir()
-    names = [f"{number}.jar" for number in range(20)]
-    for name in names:
-        (origin / name).write_text(name)
-    with pictures.serve(origin) as base_url:
-        found = fetch_all([pinned(f"{base_url}/{name}", name.encode()) for name in names], tmp_path / "cache")
-    assert [path.name for path in found] == names
-
-
-def test_a_line_of_a_jar_list_becomes_its_address_in_the_repository() -> None:
-    download = jar_download("org.apache.kafka:kafka_2.13:4.3.1 abc", "https://mirror.example/maven")
-    assert download == Download(
-        "https://mirror.example/maven/org/apache/kafka/kafka_2.13/4.3.1/kafka_2.13-4.3.1.jar", "abc"
+def test_a_line_of_a_jar_list_becomes_what_ivy_is_asked_for() -> None:
+    artefact = Artefact.of_line("org.apache.kafka:kafka_2.13:4.3.1 abc")
+    assert artefact.file_name == "kafka_2.13-4.3.1.jar"
+    dependency = ElementTree.fromstring(ivy_xml([artefact])).find("dependencies/dependency")
+    assert dependency is not None
+    assert (dependency.get("org"), dependency.get("name"), dependency.get("rev"), dependency.get("transitive")) == (
+        "org.apache.kafka",
+        "kafka_2.13",
+        "4.3.1",
+        "false",
     )
+
+
+def test_without_apt_get_the_message_names_the_pictures_that_need_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match=r"no apt-get.*SOURCE=openmoji"):
+        download_package("some-package", tmp_path)
+
+
+def test_a_package_that_apt_get_does_not_have_is_an_error_in_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apt_get = tmp_path / "apt-get"
+    apt_get.write_text("#!/bin/sh\necho 'E: Unable to locate package' >&2\nexit 100\n")
+    apt_get.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    with pytest.raises(StackError, match=r"E: Unable to locate package.*apt-get update"):
+        download_package("no-such-package", tmp_path)
 
 
 def test_a_directory_appears_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -95,21 +111,3 @@ def test_when_two_make_the_same_directory_the_first_one_stays(tmp_path: Path) ->
             (first / "first").touch()
     assert [path.name for path in target.iterdir()] == ["first"]
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
-
-
-def test_the_data_inside_a_debian_package_is_found(tmp_path: Path) -> None:
-    data = io.BytesIO()
-    with tarfile.open(fileobj=data, mode="w:xz") as files:
-        files.addfile(tarfile.TarInfo("./usr/share/doc"))
-    package = tmp_path / "some.deb"
-    package.write_bytes(deb(b"data.tar.xz/", data.getvalue()))
-    with open_deb_data(package) as opened, tarfile.open(fileobj=opened, mode="r|xz") as files:
-        assert files.getnames() == ["./usr/share/doc"]
-
-
-@pytest.mark.parametrize("content", [b"", b"<html>moved</html>", deb(b"other", b"")], ids=["empty", "html", "no data"])
-def test_a_file_that_is_no_debian_package_is_refused(tmp_path: Path, content: bytes) -> None:
-    package = tmp_path / "some.deb"
-    package.write_bytes(content)
-    with pytest.raises(StackError, match="delete it"), open_deb_data(package):
-        pass

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from imagesearch_stack import StackError, downloads
-from imagesearch_stack.downloads import OnBytes
+from imagesearch_stack.ivy import OnBytes, ignore_bytes
 from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, free_port
 
@@ -143,7 +143,7 @@ def start_elasticsearch(run_dir: Path, port: int) -> Process:
     )
 
 
-def elasticsearch_home(on_bytes: OnBytes = downloads.ignore_bytes) -> Path:
+def elasticsearch_home(on_bytes: OnBytes = ignore_bytes) -> Path:
     """The unpacked Elasticsearch, where the user that runs it can reach it; downloaded on the first call."""
     return downloads.elasticsearch_home(ROOT_PLACE if os.geteuid() == 0 else None, on_bytes)
 
