@@ -291,3 +291,10 @@ def test_a_damaged_file_is_a_picture_or_a_reasoned_error(data: bytes, edits: lis
         at = int(place * len(data))
         data = data[:at] + insert + data[at + remove :]
     assert isinstance(outcome(data), Reason | tuple)
+
+
+def test_what_a_file_holds_is_not_repeated_to_whoever_pointed_at_it() -> None:
+    with pytest.raises(DecodeError) as caught:
+        decode(b"root:x:0:0:secret", CAP)
+    assert caught.value.reason is Reason.NOT_AN_IMAGE
+    assert "root" not in caught.value.detail

@@ -119,7 +119,8 @@ def _reader(data: bytes) -> Callable[[bytes], ImageFile]:
     for name, pattern in _UNSUPPORTED:
         if pattern.match(head.lower() if name == "SVG" else head):
             raise DecodeError(Reason.UNSUPPORTED_FORMAT, f"{name}; JPEG, PNG, WebP and GIF are decoded")
-    raise DecodeError(Reason.NOT_AN_IMAGE, f"{len(data)} bytes that begin with {data[:16]!a}" if data else "0 bytes")
+    # Not what the bytes are: the search API shows this to people, who may have pointed it at somebody else's server.
+    raise DecodeError(Reason.NOT_AN_IMAGE, f"{len(data)} bytes of no known picture format")
 
 
 class _Jpeg(JpegImageFile):
