@@ -6,7 +6,9 @@ missing=0
 lacks() { printf 'missing: %s\n         %s\n' "$1" "$2" >&2; missing=1; }
 
 if [ "${1:-}" = chromium ]; then
-  command -v "${CHROMIUM_PATH:-chromium}" >/dev/null && exit 0
+  for name in ${CHROMIUM_PATH:-chromium chromium-browser google-chrome-stable google-chrome}; do  # as in web/e2e/browser.mjs
+    command -v "$name" >/dev/null && exit 0
+  done
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     echo "==> Installing Chromium for the browser tests"
     log=$(mktemp)
