@@ -69,3 +69,16 @@ def test_a_faulty_environment_is_told_variable_by_variable(environ: dict[str, st
         ProducerSettings.from_env(environ)
     for complaint in complaints:
         assert complaint in str(caught.value)
+
+
+def test_a_client_of_elasticsearch_is_given_address_trust_and_credentials() -> None:
+    plain = SearchSettings()
+    assert plain.elasticsearch_client == {"hosts": "http://127.0.0.1:9200"}
+    secured = SearchSettings.from_env(
+        SearchSettings(elasticsearch_username="elastic", elasticsearch_ca_path=Path("ca.crt")).to_env()
+        | {"ELASTICSEARCH_PASSWORD": "s3cret"}
+    )
+    assert secured.elasticsearch_client == plain.elasticsearch_client | {
+        "basic_auth": ("elastic", "s3cret"),
+        "ca_certs": "ca.crt",
+    }

@@ -73,7 +73,7 @@ def stamps_dir(on_bytes: OnBytes = ignore_bytes) -> Path:
             unpacked = Path(name)
             with growth(unpacked, on_bytes):
                 package = download_package(STAMPS_PACKAGE, unpacked)
-            _run(["dpkg", "-x", str(package), str(unpacked)], unpacked)
+            _run(["dpkg", "-x", str(package), str(unpacked)], unpacked, "Is the disk full?")
             # Two thirds of the package are sounds; they are left behind.
             for path in (unpacked / STAMPS_FOLDER).rglob("*"):
                 if path.suffix in STAMPS_SUFFIXES:
@@ -81,6 +81,9 @@ def stamps_dir(on_bytes: OnBytes = ignore_bytes) -> Path:
                     target.parent.mkdir(parents=True, exist_ok=True)
                     shutil.move(path, target)
     return folder
+
+
+_APT_ADVICE: Final = "Check the network, and that the list of packages is there: `sudo apt-get update`"
 
 
 def download_package(package: str, folder: Path) -> Path:
@@ -96,24 +99,21 @@ def download_package(package: str, folder: Path) -> Path:
             f"into {cache_dir() / 'stamps'}"
         )
     try:
-        _run(["apt-get", "download", package], folder)
+        _run(["apt-get", "download", package], folder, _APT_ADVICE)
     except StackError:
         if os.geteuid() != 0:
             raise
-        _run(["apt-get", "update"], folder)  # a new machine or container has no list of packages yet
-        _run(["apt-get", "download", package], folder)
+        _run(["apt-get", "update"], folder, _APT_ADVICE)  # a new machine or container has no list of packages yet
+        _run(["apt-get", "download", package], folder, _APT_ADVICE)
     (found,) = folder.glob(f"{package}_*.deb")
     return found
 
 
-def _run(command: list[str], folder: Path) -> None:
+def _run(command: list[str], folder: Path, advice: str) -> None:
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603 - our own commands
     if done.returncode != 0:
         reason = (done.stderr or done.stdout).strip().splitlines() or [f"status {done.returncode}"]
-        raise StackError(
-            f"`{' '.join(command[:3])}` failed: {reason[-1]}. Check the network, and that the list of packages is there: "
-            "`sudo apt-get update`"
-        )
+        raise StackError(f"`{' '.join(command[:3])}` failed: {reason[-1]}. {advice}")
 
 
 @contextmanager

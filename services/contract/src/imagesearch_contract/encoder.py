@@ -21,6 +21,10 @@ MODEL_HEADER: Final = "X-Imagesearch-Model"
 
 VECTORS_MEDIA_TYPE: Final = "application/octet-stream"
 
+DECODED_SIDE: Final = 512
+"""Pixels. A large JPEG may be decoded at a fraction of its size, but no side smaller than this; models look at 224 to 384.
+Embedder and encoder service decode alike, so that a picture is its own nearest neighbour."""
+
 TEXT_LIMIT = 1_000
 """Characters of one query. Encoders keep far fewer tokens; the cap bounds the work of the tokenizer."""
 

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from imagesearch_contract import names
 from imagesearch_contract.record import ImageRecord, describe
 
 META_KEY: Final = "imagesearch"
@@ -37,6 +38,11 @@ class IndexMeta(BaseModel):
     model_version: str
     dims: int = Field(gt=0)
     encoder_url: str = Field(description="Base URL of the encoder service that serves this model version.")
+
+    @property
+    def model_label(self) -> str:
+        """`<name>/<version>`: what the encoder at `encoder_url` has to call itself."""
+        return names.model_label(self.model_name, self.model_version)
 
     @classmethod
     def of_mapping(cls, mapping: dict[str, Any]) -> "IndexMeta":

@@ -54,12 +54,17 @@ def index(namespace: str, collection: str, model_name: str, model_version: str) 
 
 def model_hash(model_name: str, model_version: str) -> str:
     """Eight hexadecimal digits that stand for a model version in names with a narrow alphabet."""
-    return hashlib.blake2s(f"{model_name}/{model_version}".encode(), digest_size=4).hexdigest()
+    return hashlib.blake2s(model_label(model_name, model_version).encode(), digest_size=4).hexdigest()
+
+
+def model_label(model_name: str, model_version: str) -> str:
+    """How documents, the encoder service and messages name a model version."""
+    return f"{model_name}/{model_version}"
 
 
 def model_uri(model_name: str, model_version: str) -> str:
     """The MLflow address of a registered model version."""
-    return f"models:/{model_name}/{model_version}"
+    return f"models:/{model_label(model_name, model_version)}"
 
 
 def image_id(source_kind: str, native_id: str) -> str:

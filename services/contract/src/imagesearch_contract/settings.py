@@ -118,6 +118,16 @@ class ElasticsearchSettings(Settings):
         default=None, exclude=True, json_schema_extra={"env": "ELASTICSEARCH_PASSWORD"}
     )
 
+    @property
+    def elasticsearch_client(self) -> dict[str, Any]:
+        """What the client, of either kind, is made with: address, trust and credentials."""
+        options: dict[str, Any] = {"hosts": self.elasticsearch_url}
+        if self.elasticsearch_username and self.elasticsearch_password:
+            options["basic_auth"] = (self.elasticsearch_username, self.elasticsearch_password.get_secret_value())
+        if self.elasticsearch_ca_path:
+            options["ca_certs"] = str(self.elasticsearch_ca_path)
+        return options
+
 
 class FetchSettings(Settings):
     """What the fetcher may reach and how much it takes. The defaults refuse every address that is not public."""
@@ -154,7 +164,7 @@ class ModelSettings(Settings):
     @property
     def model_label(self) -> str:
         """`<name>/<version>`: how documents and the encoder service name the model."""
-        return f"{self.model_name}/{self.model_version}"
+        return names.model_label(self.model_name, self.model_version)
 
 
 class FlickrSource(BaseModel):

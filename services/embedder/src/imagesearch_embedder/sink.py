@@ -40,12 +40,7 @@ class Unavailable(Exception):  # noqa: N818  a state that passes, not an error o
 
 def connect(settings: ElasticsearchSettings) -> Elasticsearch:
     """Make a client. It does not retry by itself: retries are decided here, per item."""
-    options: dict[str, Any] = {"request_timeout": REQUEST_TIMEOUT, "max_retries": 0}
-    if settings.elasticsearch_username and settings.elasticsearch_password:
-        options["basic_auth"] = (settings.elasticsearch_username, settings.elasticsearch_password.get_secret_value())
-    if settings.elasticsearch_ca_path:
-        options["ca_certs"] = str(settings.elasticsearch_ca_path)
-    return Elasticsearch(settings.elasticsearch_url, **options)
+    return Elasticsearch(**settings.elasticsearch_client, request_timeout=REQUEST_TIMEOUT, max_retries=0)
 
 
 def check_index(client: Elasticsearch, settings: EmbedderSettings) -> IndexMeta:
@@ -65,7 +60,7 @@ def check_index(client: Elasticsearch, settings: EmbedderSettings) -> IndexMeta:
         raise IndexMismatchError(f"index {settings.index} was not made for this embedder: {error}") from error
     if (meta.model_name, meta.model_version) != (settings.model_name, settings.model_version):
         raise IndexMismatchError(
-            f"index {settings.index} holds the vectors of {meta.model_name}/{meta.model_version}, "
+            f"index {settings.index} holds the vectors of {meta.model_label}, "
             f"not of {settings.model_label}: give this model an index of its own"
         )
     return meta

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
+from imagesearch_contract.encoder import DECODED_SIDE
 from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.fetch import FetchPolicy
@@ -29,9 +30,6 @@ MESSAGE_COLUMNS: Final = ("partition", "offset", "unix_millis(timestamp) AS time
 """Spark expressions, in the order of `Message`. Milliseconds, because a pandas timestamp would come in local time."""
 
 OUTCOME_SCHEMA: Final = "outcome string, messages long"
-
-DECODED_SIDE: Final = 512
-"""A large JPEG is decoded at a fraction of its size, but no smaller than this: models look at 224 to 384 pixels."""
 
 
 def embed_frames(frames: Iterator[pd.DataFrame], *, settings: EmbedderSettings, replay: bool) -> Iterator[pd.DataFrame]:

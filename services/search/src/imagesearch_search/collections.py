@@ -26,7 +26,7 @@ class Collection:
     @property
     def model(self) -> str:
         """`<name>/<version>`, as the encoder names it."""
-        return f"{self.meta.model_name}/{self.meta.model_version}"
+        return self.meta.model_label
 
 
 class Collections:

@@ -10,6 +10,7 @@ from http import HTTPStatus
 import numpy as np
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.encoder import (
+    DECODED_SIDE,
     DIMS_HEADER,
     HEALTH_PATH,
     IMAGE_PATH,
@@ -35,8 +36,6 @@ EncodeImage = Callable[[Image.Image], Awaitable[Vector]]
 
 _TEXT_BODY_LIMIT = 256 * (6 * TEXT_LIMIT + 4) + 1024
 """Bytes of the largest `TextRequest` with every character escaped."""
-_MIN_SIDE = 512
-"""Pixels a JPEG keeps when it is decoded at a fraction of its size: twice what models look at."""
 
 
 class RefusalError(Exception):
@@ -91,7 +90,7 @@ class EncoderHttp:
     async def _encode_picture(self, request: Request) -> Vector:
         data = await _body(request, self._settings.max_image_bytes)
         try:
-            picture = await asyncio.to_thread(decode, data, self._settings.max_pixels, min_side=_MIN_SIDE)
+            picture = await asyncio.to_thread(decode, data, self._settings.max_pixels, min_side=DECODED_SIDE)
         except DecodeError as error:
             raise RefusalError(HTTPStatus.UNPROCESSABLE_ENTITY, error.reason, error.detail) from error
         return await self._image(picture)

@@ -87,14 +87,7 @@ class ElasticsearchIndex:
 
 def connect(settings: ElasticsearchSettings) -> AsyncElasticsearch:
     """A client for the cluster of the settings; close it."""
-    access: dict[str, Any] = {}
-    if settings.elasticsearch_username and settings.elasticsearch_password:
-        access["basic_auth"] = (settings.elasticsearch_username, settings.elasticsearch_password.get_secret_value())
-    if settings.elasticsearch_ca_path:
-        access["ca_certs"] = str(settings.elasticsearch_ca_path)
-    return AsyncElasticsearch(
-        settings.elasticsearch_url, request_timeout=5, max_retries=1, retry_on_timeout=False, **access
-    )
+    return AsyncElasticsearch(**settings.elasticsearch_client, request_timeout=5, max_retries=1, retry_on_timeout=False)
 
 
 def unavailable(error: Exception) -> Problem:
