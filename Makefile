@@ -6,7 +6,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CACHE := $(HOME)/.cache/imagesearch
-MEMBERS := $(wildcard services/*/pyproject.toml dev/*/pyproject.toml)
+MEMBERS := $(wildcard operator/pyproject.toml services/*/pyproject.toml dev/*/pyproject.toml)
 MEMBER_DIRS := $(MEMBERS:/pyproject.toml=)
 PYTHON_CODE := $(MEMBER_DIRS) bench conftest.py
 TYPED_CODE := $(addsuffix /src,$(MEMBER_DIRS)) bench conftest.py
@@ -110,7 +110,7 @@ schema: setup ## Write the JSON Schema of the Kafka record, the API's OpenAPI, a
 .PHONY: lock
 lock: ## Resolve requirements.lock anew from every pyproject.toml (UPGRADE=--upgrade for newer versions)
 	$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --group dev $(UPGRADE) pyproject.toml \
-	  $(addprefix --no-emit-package ,$(subst _,-,$(notdir $(wildcard services/*/src/* dev/*/src/*)))) -o requirements.lock
+	  $(addprefix --no-emit-package ,$(subst _,-,$(notdir $(wildcard operator/src/* services/*/src/* dev/*/src/*)))) -o requirements.lock
 
 .PHONY: clean
 clean: ## Remove what was installed and built here (the downloads in ~/.cache/imagesearch stay)

@@ -70,3 +70,16 @@ def model_uri(model_name: str, model_version: str) -> str:
 def image_id(source_kind: str, native_id: str) -> str:
     """`<source kind>:<native id>`: the Kafka key and the Elasticsearch `_id` of a picture."""
     return f"{source_kind}:{native_id}"
+
+
+def consumer_group(index: str) -> str:
+    """The Kafka consumer group under which the embedder of an index says how far it is, for lag monitors of every kind.
+
+    Spark keeps its own offsets and never reads these.
+    """
+    return f"imagesearch.{index}"
+
+
+def registered_name(model: str) -> str:
+    """The MLflow name of a Hugging Face id; a registered name must hold no slash."""
+    return model.replace("/", "--")

@@ -96,10 +96,36 @@ def _from_text(text: str, annotation: Any) -> Any:
     return text
 
 
-class KafkaSettings(Settings):
-    """Where Kafka is, and the collection's topic."""
+class KafkaConnection(Settings):
+    """Where Kafka is, and how to be let in."""
 
     kafka_bootstrap_servers: str = "127.0.0.1:9092"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str | None = None
+    kafka_ca_path: Path | None = Field(default=None, description="PEM; None trusts what the system trusts.")
+    kafka_password: SecretStr | None = Field(default=None, exclude=True, json_schema_extra={"env": "KAFKA_PASSWORD"})
+
+    @property
+    def kafka_client(self) -> dict[str, str]:
+        """What a client of librdkafka (confluent-kafka) is made with: address, trust and credentials."""
+        options = {"bootstrap.servers": self.kafka_bootstrap_servers}
+        if self.kafka_security_protocol != "PLAINTEXT":
+            options["security.protocol"] = self.kafka_security_protocol
+        if self.kafka_security_protocol.startswith("SASL"):
+            options |= {
+                "sasl.mechanism": self.kafka_sasl_mechanism,
+                "sasl.username": self.kafka_username or "",
+                "sasl.password": self.kafka_password.get_secret_value() if self.kafka_password else "",
+            }
+        if self.kafka_ca_path:
+            options["ssl.ca.location"] = str(self.kafka_ca_path)
+        return options
+
+
+class KafkaSettings(KafkaConnection):
+    """A collection's topic, and how to reach it."""
+
     topic: str = Field(min_length=1, max_length=249)
 
     @property

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from imagesearch_contract import names
+
 from imagesearch_encoder.runtime.encoder import sha256
 
 if TYPE_CHECKING:
@@ -90,7 +92,7 @@ def huggingface_source(model: str) -> Source:
             f"{model} is neither a directory nor a Hugging Face id such as google/siglip2-base-patch16-224"
         )
     revision = _hub_revision(model)
-    return Source(name=model.replace("/", "--"), id=model, revision=revision, build=build)
+    return Source(name=names.registered_name(model), id=model, revision=revision, build=build)
 
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
