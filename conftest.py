@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
+    from imagesearch_stack.control_plane import KubernetesApi
     from imagesearch_stack.processes import Processes
 
 
@@ -77,6 +78,14 @@ def starter_model(run_dir: Path, mlflow_tracking_uri: str) -> StarterModel:
     from imagesearch_stack import servers
 
     return StarterModel(*servers.register_model(run_dir, tracking_uri=mlflow_tracking_uri))
+
+
+@pytest.fixture(scope="session")
+def kubernetes_api(processes: "Processes", run_dir: Path) -> "KubernetesApi":
+    """A Kubernetes API server and its controllers, without nodes: nothing is installed, and no pod ever runs."""
+    from imagesearch_stack.control_plane import start_control_plane
+
+    return start_control_plane(run_dir, processes)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@
 - `java`: finds a Java that is new enough
 - `processes`, `guard`: child processes that never outlive the one who started them
 - `servers`: how each server is configured, started and known to be ready
+- `control_plane`: a Kubernetes API without nodes, for tests
 - `provision`: topics, index and alias
 - `pictures`: the sample pictures, their manifest and captions, and a server for them
 - `pipeline`: all of it together
