@@ -17,7 +17,13 @@ FINALIZER: Final = f"{GROUP}/stores"
 
 
 class _Type(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        coerce_numbers_to_str=True,  # `cpu: 2` is a quantity, too
+    )
 
 
 class KeyRef(_Type):
