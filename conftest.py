@@ -12,8 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
+    from imagesearch_contract.settings import KafkaConnection
     from imagesearch_stack.control_plane import KubernetesApi
     from imagesearch_stack.processes import Processes
+    from imagesearch_stack.servers import Guard
+
+
+class Kafka(NamedTuple):
+    """The two addresses of the session's Kafka."""
+
+    open: str
+    guarded: str
 
 
 class StarterModel(NamedTuple):
@@ -43,13 +52,43 @@ def processes() -> "Iterator[Processes]":
 
 
 @pytest.fixture(scope="session")
-def kafka_bootstrap_servers(processes: "Processes", run_dir: Path) -> str:
+def guard(run_dir: Path) -> "Guard":
+    """Whom the guarded servers let in."""
+    from imagesearch_stack import certificates
+    from imagesearch_stack.servers import Guard
+
+    return Guard(certificates.make(run_dir / "tls"), username="imagesearch", password=r'so "secret" \o/')  # noqa: S106  of nothing else
+
+
+@pytest.fixture(scope="session")
+def kafka(processes: "Processes", run_dir: Path, guard: "Guard") -> Kafka:
     """A Kafka without topics (and that creates none by itself)."""
     from imagesearch_stack import servers
     from imagesearch_stack.processes import free_port
 
-    port = free_port()
-    return servers.wait_for_kafka(processes.add(servers.start_kafka(run_dir, port)), port)
+    port, guarded_port = free_port(), free_port()
+    process = processes.add(servers.start_kafka(run_dir, port, servers.Guarded(guarded_port, guard)))
+    return Kafka(servers.wait_for_kafka(process, port), f"127.0.0.1:{guarded_port}")
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap_servers(kafka: Kafka) -> str:
+    """Where Kafka is open."""
+    return kafka.open
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka(kafka: Kafka, guard: "Guard") -> "KafkaConnection":
+    """The way into the same Kafka that asks for TLS and a password."""
+    from imagesearch_contract.settings import KafkaConnection
+
+    return KafkaConnection(
+        kafka_bootstrap_servers=kafka.guarded,
+        kafka_security_protocol="SASL_SSL",
+        kafka_username=guard.username,
+        kafka_password=guard.password,  # type: ignore[arg-type]  pydantic makes it a secret
+        kafka_ca_path=guard.certificate.authority,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from flickr_standin.app import create_app
 from flickr_standin.serving import serving
 from imagesearch_contract.record import ImageRecord
-from imagesearch_contract.settings import FlickrSource, ManifestSource, ProducerSettings
+from imagesearch_contract.settings import FlickrSource, KafkaConnection, ManifestSource, ProducerSettings
 from imagesearch_producer.publish import Publisher, PublishError, published
 from imagesearch_producer.run import digest
 from PIL import Image
@@ -139,12 +140,13 @@ def test_a_takedown_leaves_no_trace_and_of_two_values_the_last_counts(kafka_boot
         (b"zoo:2", b"gone"),
         (b"zoo:1", b"new"),
         (b"zoo:2", None),
-        (None, b"no key"),
     ):
         producer.produce(topic, key=key, value=value)
     assert producer.flush(30) == 0
 
-    assert published(kafka_bootstrap_servers, topic) == {b"zoo:1": digest(b"new")}
+    assert published(KafkaConnection(kafka_bootstrap_servers=kafka_bootstrap_servers), topic) == {
+        b"zoo:1": digest(b"new")
+    }
 
 
 @pytest.mark.integration
@@ -163,6 +165,47 @@ def test_a_topic_that_is_missing_is_told_and_not_created(kafka_bootstrap_servers
 
 
 @pytest.mark.integration
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-512"])
+def test_a_kafka_that_wants_a_password_over_tls_is_published_to(
+    guarded_kafka: KafkaConnection, topic: str, tmp_path: Path, mechanism: str
+) -> None:
+    settings = ProducerSettings(
+        **guarded_kafka.model_dump(exclude={"kafka_sasl_mechanism"}),
+        kafka_sasl_mechanism=mechanism,
+        topic=topic,
+        source=manifest(tmp_path, zoo(1)),
+    )
+    assert guarded_kafka.kafka_password is not None
+
+    done = produce({**settings.to_env(), "KAFKA_PASSWORD": guarded_kafka.kafka_password.get_secret_value()})
+
+    assert done.stdout.startswith("published 1 "), done.stderr
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"KAFKA_PASSWORD": "guessed"}, r": SASL authentication error: .*; check IMAGESEARCH_KAFKA_USERNAME, "),
+        ({"KAFKA_PASSWORD": ""}, r": .*sasl\.password must be set; check .* KAFKA_PASSWORD$"),
+        ({"IMAGESEARCH_KAFKA_CA_PATH": ""}, r": SSL handshake failed: .*; check IMAGESEARCH_KAFKA_CA_PATH "),
+    ],
+    ids=["wrong password", "no password", "unknown authority"],
+)
+def test_why_kafka_does_not_let_us_in_is_told_on_one_line(
+    guarded_kafka: KafkaConnection, topic: str, tmp_path: Path, change: dict[str, str], said: str
+) -> None:
+    settings = ProducerSettings(**guarded_kafka.model_dump(), topic=topic, source=manifest(tmp_path))
+
+    done = produce({**settings.to_env(), "KAFKA_PASSWORD": "guessed", **change})
+
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert re.search(rf"^imagesearch-producer: Kafka cannot be reached at 127\.0\.0\.1:\d+{said}", line), line
+    assert "guessed" not in line
+
+
+@pytest.mark.integration
 def test_a_record_that_kafka_refuses_is_failed_and_so_is_the_run(kafka_bootstrap_servers: str, tmp_path: Path) -> None:
     topic = create_topic(kafka_bootstrap_servers, **{"max.message.bytes": "1000"})
     noise = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(2_000))  # that lz4 cannot make small
@@ -175,7 +218,9 @@ def test_a_record_that_kafka_refuses_is_failed_and_so_is_the_run(kafka_bootstrap
 
     assert done.returncode == 1
     assert done.stdout.startswith("published 0 unchanged 1 skipped 0 failed 1 in ")
-    assert "not delivered: Broker: Message size too large" in done.stderr
+    assert done.stderr.splitlines()[-1] == (
+        "imagesearch-producer: 1 of the records did not arrive: Broker: Message size too large"
+    )
     assert dict(messages(kafka_bootstrap_servers, topic)).keys() == {b"zoo:1"}
 
 
@@ -239,11 +284,12 @@ def closed_port() -> Iterator[int]:
 
 def test_a_kafka_that_is_not_there_is_told(closed_port: int) -> None:
     with pytest.raises(PublishError, match=rf"Kafka cannot be reached at 127\.0\.0\.1:{closed_port}: "):
-        published(f"127.0.0.1:{closed_port}", "any", connect_seconds=0.5)
+        published(KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}"), "any", connect_seconds=0.5)
 
 
 def test_records_that_cannot_be_delivered_are_counted_and_end_the_run(closed_port: int) -> None:
-    with Publisher(f"127.0.0.1:{closed_port}", "any", delivery_seconds=1) as publisher:
+    kafka = KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}")
+    with Publisher(kafka, "any", delivery_seconds=1) as publisher:
         publisher.publish(b"zoo:1", b"{}")
         publisher._producer.flush()
         with pytest.raises(PublishError, match="Kafka takes no more records: Local: Message timed out"):

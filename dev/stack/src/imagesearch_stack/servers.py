@@ -1,6 +1,7 @@
 """The servers that the pipeline stands on: Kafka, Elasticsearch, MLflow. How each is configured, started, known to be ready.
 
-All listen on the loopback interface only, without passwords. `pipeline` and the tests' fixtures call it.
+All listen on the loopback interface only, without passwords unless they get a `Guard`. `pipeline` and the tests'
+fixtures call it.
 """
 
 import hashlib
@@ -9,13 +10,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from imagesearch_stack import StackError, downloads
+from imagesearch_stack.certificates import Certificate
 from imagesearch_stack.ivy import OnBytes, ignore_bytes
 from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, free_port
@@ -43,6 +45,21 @@ KAFKA_JAVA: Final = 17
 ELASTICSEARCH_JAVA: Final = 21
 
 
+class Guard(NamedTuple):
+    """Whom a server lets in, and what it shows over TLS."""
+
+    certificate: Certificate
+    username: str
+    password: str
+
+
+class Guarded(NamedTuple):
+    """A listener that asks for TLS and a password."""
+
+    port: int
+    guard: Guard
+
+
 def check_java() -> None:
     """Find out whether the servers' Java is here, before anything long begins.
 
@@ -53,18 +70,25 @@ def check_java() -> None:
     find_java(KAFKA_JAVA, "Kafka")
 
 
-def start_kafka(run_dir: Path, port: int) -> Process:
-    """Start a one-node Kafka (KRaft) whose data is in `run_dir`; `wait_for_kafka` waits for it."""
+def start_kafka(run_dir: Path, port: int, guarded: Guarded | None = None) -> Process:
+    """Start a one-node Kafka (KRaft) whose data is in `run_dir`; `wait_for_kafka` waits for it.
+
+    Args:
+        run_dir: where data and log go.
+        port: of the open listener.
+        guarded: a second listener (SASL_SSL; PLAIN and SCRAM).
+    """
     java = find_java(KAFKA_JAVA, "Kafka") / "bin" / "java"
     data = run_dir / "kafka"
     data.mkdir(parents=True, exist_ok=True)
     properties = data / "server.properties"
-    properties.write_text(kafka_properties(data / "log", port, free_port()))
+    properties.write_text(kafka_properties(data / "log", port, free_port(), guarded))
     class_path = os.pathsep.join(map(str, downloads.kafka_jars()))
     command = [str(java), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=WARN", "-cp", class_path]
     if not (data / "log" / "meta.properties").exists():
+        users = _scram_users(guarded.guard) if guarded else []
         _run_once(
-            [*command, "kafka.tools.StorageTool", "format", "-t", KAFKA_CLUSTER_ID, "-c", str(properties)],
+            [*command, "kafka.tools.StorageTool", "format", "-t", KAFKA_CLUSTER_ID, "-c", str(properties), *users],
             "preparing Kafka's storage",
         )
     heap = ["-Xms128m", "-Xmx512m"]
@@ -73,9 +97,17 @@ def start_kafka(run_dir: Path, port: int) -> Process:
     )
 
 
-def kafka_properties(log_dir: Path, port: int, controller_port: int) -> str:
+def _scram_users(guard: Guard) -> list[str]:
+    return [
+        argument
+        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512")
+        for argument in ("--add-scram", f"{mechanism}=[name={guard.username},password={guard.password}]")
+    ]
+
+
+def kafka_properties(log_dir: Path, port: int, controller_port: int, guarded: Guarded | None = None) -> str:
     """The configuration of a single node that is broker and controller; topics are never created by accident."""
-    settings = {
+    settings: dict[str, object] = {
         "process.roles": "broker,controller",
         "node.id": 1,
         "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
@@ -94,7 +126,34 @@ def kafka_properties(log_dir: Path, port: int, controller_port: int) -> str:
         "group.initial.rebalance.delay.ms": 0,
         "log.cleaner.dedupe.buffer.size": 16 * 2**20,
     }
+    if guarded:
+        secure_port, guard = guarded
+        password = (
+            guard.password.replace("\\", "\\\\").replace('"', '\\"').replace("\\", "\\\\")
+        )  # for JAAS, then for the file
+        for what in ("listeners", "advertised.listeners"):
+            settings[what] = f"{settings[what]},SASL_SSL://127.0.0.1:{secure_port}"
+        settings["listener.security.protocol.map"] = f"{settings['listener.security.protocol.map']},SASL_SSL:SASL_SSL"
+        settings |= {
+            "sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": (
+                f'org.apache.kafka.common.security.plain.PlainLoginModule required user_{guard.username}="{password}";'
+            ),
+            **{
+                f"listener.name.sasl_ssl.scram-sha-{bits}.sasl.jaas.config": (
+                    "org.apache.kafka.common.security.scram.ScramLoginModule required;"
+                )
+                for bits in (256, 512)
+            },
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.key": _one_line(guard.certificate.key),
+            "ssl.keystore.certificate.chain": _one_line(guard.certificate.chain),
+        }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _one_line(pem: Path) -> str:
+    return pem.read_text().replace("\n", "\\n")
 
 
 def wait_for_kafka(process: Process, port: int) -> str:

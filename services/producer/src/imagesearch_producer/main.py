@@ -33,26 +33,27 @@ def main() -> int:
     # A pod is stopped with SIGTERM; taken as Ctrl-C it interrupts any wait, and the records on their way are flushed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return produce(ProducerSettings.from_env(), sys.stdout)
+        produce(ProducerSettings.from_env(), sys.stdout)
     except (SettingsError, SourceError, PublishError) as error:
         sys.stderr.write(f"imagesearch-producer: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
         sys.stderr.write("imagesearch-producer: stopped before the end of the source; run it again to go on\n")
         return 130
+    return 0
 
 
-def produce(settings: ProducerSettings, out: TextIO) -> int:
-    """Run over the source once and write the summary line to `out`; return the exit status.
+def produce(settings: ProducerSettings, out: TextIO) -> None:
+    """Run over the source once and write the summary line to `out`.
 
     Raises:
-        SourceError, PublishError: the run ended early; the summary tells how far it came.
+        SourceError, PublishError: the run ended early, or records did not arrive; the summary tells how far it came.
     """
     started = time.monotonic()
     items = items_of(settings)
-    known = published(settings.kafka_bootstrap_servers, settings.topic)
+    known = published(settings, settings.topic)
     tally = Tally()
-    publisher = Publisher(settings.kafka_bootstrap_servers, settings.topic)
+    publisher = Publisher(settings, settings.topic)
     try:
         # The bar shows on a terminal only (`disable=None`), on stderr.
         with publisher, logging_redirect_tqdm(), tqdm(items, unit=" photos", disable=None) as shown:
@@ -60,7 +61,8 @@ def produce(settings: ProducerSettings, out: TextIO) -> int:
     finally:
         out.write(tally.summary(failed=publisher.failed, seconds=time.monotonic() - started) + "\n")
         out.flush()
-    return 1 if publisher.failed else 0
+    if publisher.failed:
+        raise PublishError(f"{publisher.failed} of the records did not arrive: {publisher.fault}")
 
 
 def items_of(settings: ProducerSettings) -> Iterator[Item]:

@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from imagesearch_contract.kafka import unreachable
+from imagesearch_contract.settings import KafkaConnection
 
 from imagesearch_producer.run import digest
 
@@ -23,7 +25,7 @@ class PublishError(Exception):
     """Kafka cannot be used; the message says why and what to do, on one line."""
 
 
-def published(bootstrap_servers: str, topic: str, *, connect_seconds: float = CONNECT_SECONDS) -> dict[bytes, bytes]:
+def published(kafka: KafkaConnection, topic: str, *, connect_seconds: float = CONNECT_SECONDS) -> dict[bytes, bytes]:
     """Read the topic once, from the start to its present end.
 
     It costs a pass over the compacted topic (about 1 KB a photo) and some 250 bytes of memory a photo, for its key
@@ -36,35 +38,45 @@ def published(bootstrap_servers: str, topic: str, *, connect_seconds: float = CO
     Raises:
         PublishError: Kafka cannot be reached, falls silent, or has no such topic.
     """
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap_servers,
-            "group.id": "imagesearch-producer",  # demanded, but unused: partitions are assigned, nothing is committed
-            "enable.auto.commit": False,
-            "enable.partition.eof": True,
-        },
-        logger=log,
-    )
+    faults: list[KafkaError] = []
+    consumer = _open(kafka, faults)
     try:
-        partitions = _partitions(consumer, bootstrap_servers, topic, connect_seconds)
+        partitions = _partitions(consumer, kafka, topic, faults, connect_seconds)
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
         return _read_to_end(consumer, topic, unread=set(partitions))
     finally:
         consumer.close()
 
 
-def _partitions(consumer: Consumer, bootstrap_servers: str, topic: str, seconds: float) -> list[int]:
+def _open(kafka: KafkaConnection, faults: list[KafkaError]) -> Consumer:
+    """A consumer that adds to `faults` what goes wrong while it connects."""
+    try:
+        return Consumer(
+            {
+                **kafka.kafka_client,
+                "group.id": "imagesearch-producer",  # demanded, but unused: partitions are assigned, nothing is committed
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "error_cb": faults.append,
+                "log_level": 0,  # it would repeat each fault at each attempt
+            }
+        )
+    except KafkaException as error:
+        raise PublishError(unreachable(kafka, [error.args[0]])) from error
+
+
+def _partitions(
+    consumer: Consumer, kafka: KafkaConnection, topic: str, faults: list[KafkaError], seconds: float
+) -> list[int]:
     try:
         found = consumer.list_topics(topic, timeout=seconds).topics[topic]
     except KafkaException as error:
-        raise PublishError(
-            f"Kafka cannot be reached at {bootstrap_servers}: {error.args[0].str()}; "
-            "check IMAGESEARCH_KAFKA_BOOTSTRAP_SERVERS"
-        ) from error
+        consumer.poll(0)  # hands over what went wrong on the way
+        raise PublishError(unreachable(kafka, [*faults, error.args[0]])) from error
     if found.error is not None and found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
         raise PublishError(
-            f"topic {topic} does not exist at {bootstrap_servers}; the operator or the local stack creates it, "
-            "start that first"
+            f"topic {topic} does not exist at {kafka.kafka_bootstrap_servers}; the operator or the local stack "
+            "creates it, start that first"
         )
     if found.error is not None:
         raise PublishError(f"topic {topic} cannot be used: {found.error.str()}")
@@ -90,15 +102,19 @@ def _read_to_end(consumer: Consumer, topic: str, *, unread: set[int]) -> dict[by
 
 
 class Publisher:
-    """An idempotent Kafka producer for one topic; leaving the context waits for what is on its way."""
+    """An idempotent Kafka producer for one topic; leaving the context waits for what is on its way.
 
-    def __init__(self, bootstrap_servers: str, topic: str, *, delivery_seconds: float = DELIVERY_SECONDS) -> None:
+    `failed` counts the records that did not arrive, `fault` says why the last of them did not.
+    """
+
+    def __init__(self, kafka: KafkaConnection, topic: str, *, delivery_seconds: float = DELIVERY_SECONDS) -> None:
         self.failed = 0
+        self.fault = ""
         self._topic = topic
-        self._outage: KafkaError | None = None
+        self._outage = False
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap_servers,
+                **kafka.kafka_client,
                 "enable.idempotence": True,
                 "acks": "all",
                 "compression.type": "lz4",
@@ -125,8 +141,8 @@ class Publisher:
         """
         while True:
             self._producer.poll(0)
-            if self._outage is not None:
-                raise PublishError(f"Kafka takes no more records: {self._outage.str()}")
+            if self._outage:
+                raise PublishError(f"Kafka takes no more records: {self.fault}")
             try:
                 return self._producer.produce(self._topic, key=key, value=value, on_delivery=self._delivered)
             except BufferError:
@@ -138,7 +154,8 @@ class Publisher:
         if error is None:
             return
         self.failed += 1
-        log.error("not delivered: %s", error.str())
+        self.fault = error.str()
+        log.error("not delivered: %s", self.fault)
         # One record being too large is that record's fault; of anything else the next record would die as well.
         if error.code() != KafkaError.MSG_SIZE_TOO_LARGE:
-            self._outage = error
+            self._outage = True
