@@ -1,0 +1,3 @@
+module imagesearch.dev/cluster/pause
+
+go 1.26.0
