@@ -72,3 +72,5 @@ class Facts:
     """(kind, name, key) of Secrets and ConfigMaps that the spec names and that are not there."""
     kuberay: bool = True
     """The RayService kind is served."""
+    authorities: Mapping[str, str] = field(default_factory=dict)
+    """`kafka-ca.crt` and `elasticsearch-ca.crt`, those that the operator's settings name -> what is in them (PEM)."""

@@ -16,8 +16,12 @@ COLLECTION: Final = "imagesearch.dev/collection"
 SOURCE: Final = "imagesearch.dev/source"
 SHARED: Final = "imagesearch.dev/shared"
 """On objects that the collections of a namespace share, pods included; its value is the object's name."""
+INSTANCE: Final = "app.kubernetes.io/instance"
+"""On the Spark driver's pod, and on it alone; its value is the Deployment's name."""
 PLAN_HASH: Final = "imagesearch.dev/plan-hash"
 """Annotation: a digest of what was applied, so that a field which is no longer planned is noticed."""
+MODEL: Final = "imagesearch.dev/model"
+"""Annotation on the Spark driver's Deployment and the RayService: `<name>/<version>` of the model that it runs."""
 
 SELECTOR: Final = {MANAGED_BY: FIELD_MANAGER}
 
@@ -55,9 +59,12 @@ def credentials(collection: str) -> str:
     return f"{collection}-stores"
 
 
-def model_job(model: str) -> str:
-    """The Job that registers a Hugging Face model; shared by the collections of a namespace."""
-    return f"model-{digest(model)}"
+def model_job(model: str, revision: str) -> str:
+    """The Job that registers a Hugging Face model; shared by the collections of a namespace.
+
+    A Job's pods cannot be changed, so what is planned differently (another image) is another Job.
+    """
+    return f"model-{digest(model)}-{revision}"
 
 
 def encoder(model: str, version: str) -> str:
