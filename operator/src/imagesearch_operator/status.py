@@ -1,6 +1,7 @@
 """What a collection's status says: conditions in words that help, and counts. Pure; the same facts give the same status."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final, Literal, NamedTuple
 
@@ -57,7 +58,7 @@ def status(collection: Collection, facts: Facts, plan: Plan, errors: Sequence[Ap
         plan: what was applied since then; empty where nothing was.
         errors: what of it could not be.
     """
-    view = View(collection, facts, plan)
+    view = View(collection, facts, _applied(plan, errors))
     parts = _parts(view, errors)
     conditions = {
         "Ready": _ready(view, parts, errors),
@@ -80,6 +81,17 @@ def status(collection: Collection, facts: Facts, plan: Plan, errors: Sequence[Ap
 def events(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
     """What has happened between two statuses, as far as people care; `old` is empty at first."""
     return [*_ready_events(old, new), *_pause_events(old, new), *_milestones(old, new)]
+
+
+def _applied(plan: Plan, errors: Sequence[ApplyError]) -> Plan:
+    """The plan without what is in the stores and could not be made."""
+    failed = {error.kind for error in errors}
+    return replace(
+        plan,
+        topics=() if "Topic" in failed else plan.topics,
+        index=None if "Index" in failed else plan.index,
+        alias=None if "Alias" in failed else plan.alias,
+    )
 
 
 def _parts(view: View, errors: Sequence[ApplyError]) -> dict[str, Part]:

@@ -1,7 +1,7 @@
 """What is to be said about each part of a collection: whether it works, and if not, why and what to do. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from imagesearch_contract import names
@@ -20,7 +20,7 @@ from imagesearch_operator.explain import (
     quote,
 )
 from imagesearch_operator.facts import Facts, IndexFacts, Manifest, ModelVersion, TopicFacts, Unknown
-from imagesearch_operator.plan import Plan
+from imagesearch_operator.plan import Plan, active_model
 from imagesearch_operator.spec import Collection, KeyRef, Source
 
 Json = dict[str, Any]
@@ -48,12 +48,14 @@ class View:
     """The facts, and what was applied since they were observed, as the questions below need them."""
 
     def __init__(self, collection: Collection, facts: Facts, plan: Plan) -> None:
-        """Take what `status` takes."""
+        """Take what was observed, and of the plan what was applied without an error."""
+        if plan.alias and isinstance(facts.index, IndexFacts):
+            facts = replace(facts, index=replace(facts.index, alias=plan.alias))
         self.collection, self.facts, self.plan = collection, facts, plan
         self.topic = facts.topic if isinstance(facts.topic, TopicFacts) else None
         self.index = facts.index if isinstance(facts.index, IndexFacts) else None
         self.model = facts.model if isinstance(facts.model, ModelVersion) else None
-        self.active: str | None = plan.alias or self.index.alias if self.index else collection.status.get("activeIndex")
+        self.active: str | None = self.index.alias if self.index else collection.status.get("activeIndex")
         """The index that is searched."""
         self.wanted = self._index_of(self.model.name, self.model.version) if self.model else None
         """The index of the model that the spec names."""
@@ -68,14 +70,7 @@ class View:
     @property
     def active_model(self) -> str | None:
         """`<name>/<version>` of the model that is searched with."""
-        if not self.active:
-            return None
-        if self.model and self.active == self.wanted:
-            return names.model_label(self.model.name, self.model.version)
-        before = self.collection.status
-        if before.get("activeIndex") == self.active and "activeModel" in before:
-            return str(before["activeModel"])
-        return next((model_of(d) for d in self.of_kind("Deployment") if self.runs(d, self.active)), None)
+        return active_model(self.collection, self.facts)
 
     def of_kind(self, kind: str) -> Iterator[Manifest]:
         """The live children of a kind."""
