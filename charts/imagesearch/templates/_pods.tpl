@@ -9,8 +9,10 @@
 {{- define "imagesearch.podMetadata" -}}
 {{- $pod := include "imagesearch.pod" (list (index . 0) (index . 2)) | fromYaml -}}
 labels:
-  {{- include "imagesearch.labels" (list (index . 0) (index . 1)) | nindent 2 }}
-  {{- with $pod.labels }}
+  {{- /* Without the chart's version: an upgrade restarts only what it changes. */}}
+  {{- include "imagesearch.selector" (list (index . 0) (index . 1)) | nindent 2 }}
+  app.kubernetes.io/part-of: imagesearch
+  {{- with merge (dict) $pod.labels (index . 0).Values.commonLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- $checksum := dict -}}
