@@ -102,9 +102,10 @@ format: $(VENV)/.installed web/node_modules/.installed ## Format the code and ap
 ## -- generated files
 
 .PHONY: schema
-schema: setup ## Write the JSON Schema of the Kafka record, the API's OpenAPI, and the web page's types from it
+schema: setup ## Write the generated files: the record's JSON Schema, the API's OpenAPI, the page's types, the CRD's reference
 	$(BIN)/python -m imagesearch_contract.schema > services/contract/record.schema.json
 	$(BIN)/python -m imagesearch_search.openapi > services/search/openapi.json
+	$(BIN)/python -m imagesearch_operator.reference charts/imagesearch/files/crd.yaml > docs/imagecollection.md
 	cd web && npm run --silent types
 
 .PHONY: lock

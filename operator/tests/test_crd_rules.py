@@ -80,7 +80,7 @@ REFUSED = {
     "nothing to look for": (f"{FLICKR}.tags", [], "write at least one of text, tags, userId and groupId"),
     "tags with commas": (f"{FLICKR}.tags", ["dog,beach"], "write each tag as an item of its own, tags: [dog, beach]"),
     "an unknown tag mode": (f"{FLICKR}.tagMode", "some", 'supported values: "any", "all"'),
-    "a member by name": (f"{FLICKR}.userId", "nasa", "userId is Flickr's NSID, such as 66956608@N06"),
+    "a member by name": (f"{FLICKR}.userId", "nasa", "userId is Flickr's NSID, such as 44494372@N05"),
     "a group by name": (f"{FLICKR}.groupId", "dogs", "groupId is Flickr's NSID, such as 52240257802@N01"),
     "a licence that Flickr does not have": (f"{FLICKR}.licenses", ["MIT"], 'supported values: "CC-BY-2.0"'),
     "a date in another order": (f"{FLICKR}.minUploadDate", "31.05.2024", "write 2024-05-31"),
