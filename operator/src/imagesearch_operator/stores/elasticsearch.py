@@ -1,0 +1,164 @@
+"""Elasticsearch: the collections' indices, how many documents are in them, and which one each alias points to."""
+
+import logging
+import re
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
+
+from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError, TransportError
+from imagesearch_contract import names
+from imagesearch_contract.settings import ElasticsearchSettings
+
+from imagesearch_operator import metrics
+from imagesearch_operator.facts import IndexFacts, Unknown
+from imagesearch_operator.stores.errors import StoreError
+
+REQUEST_SECONDS: Final = 15.0
+_HASH: Final = re.compile(r"[0-9a-f]{8}")
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class View:
+    """Elasticsearch at one moment."""
+
+    documents: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Alias of a collection -> each of its indices -> documents."""
+    aliases: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+class Indices:
+    """The indices and aliases of the collections."""
+
+    def __init__(self, client: AsyncElasticsearch, address: str) -> None:
+        self._client = client
+        self._address = address
+        self._seen: View | Unknown = Unknown("ElasticsearchNotAsked", "Elasticsearch was not looked at yet.")
+
+    @classmethod
+    @asynccontextmanager
+    async def connect(cls, settings: ElasticsearchSettings) -> AsyncIterator[Self]:
+        """The Elasticsearch of the settings; nothing is asked yet."""
+        client = AsyncElasticsearch(
+            **settings.elasticsearch_client, request_timeout=REQUEST_SECONDS, max_retries=1, retry_on_timeout=False
+        )
+        async with client:
+            yield cls(client, settings.elasticsearch_url)
+
+    async def look(self) -> None:
+        """Look at Elasticsearch anew."""
+        before = self._seen
+        try:
+            self._seen = await self._read()
+        except (ApiError, TransportError) as error:
+            self._seen = self._error(error).unknown
+        if isinstance(self._seen, Unknown) and self._seen != before:
+            _logger.warning("%s", self._seen.message)
+
+    def of(self, namespace: str, collection: str) -> IndexFacts | Unknown:
+        """What was seen of a collection's indices."""
+        if isinstance(self._seen, Unknown):
+            return self._seen
+        alias = names.alias(namespace, collection)
+        pointed = self._seen.aliases.get(alias, frozenset())
+        # An alias on several indices is nobody's search: as good as none, so that it is set right.
+        return IndexFacts(self._seen.documents.get(alias, {}), next(iter(pointed)) if len(pointed) == 1 else None)
+
+    async def create(self, index: str, body: Mapping[str, Any]) -> None:
+        """Create the index unless it is there.
+
+        Raises:
+            StoreError: Elasticsearch refused.
+        """
+        alias = _collection(index)
+        if isinstance(self._seen, View) and alias and index in self._seen.documents.get(alias, {}):
+            return
+        try:
+            await self._client.indices.create(index=index, settings=body["settings"], mappings=body["mappings"])
+        except BadRequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise self._error(error) from error
+        except (ApiError, TransportError) as error:
+            raise self._error(error) from error
+        metrics.WRITES.labels("create", "Index").inc()
+        if isinstance(self._seen, View) and alias:
+            of_collection = {index: 0, **self._seen.documents.get(alias, {})}
+            self._seen = replace(self._seen, documents={**self._seen.documents, alias: of_collection})
+
+    async def point(self, namespace: str, collection: str, index: str) -> None:
+        """Let the collection's alias point to this index alone, in one step.
+
+        Raises:
+            StoreError: Elasticsearch refused.
+        """
+        alias = names.alias(namespace, collection)
+        try:
+            holders = await self._holders(alias)
+            if holders == {index}:
+                return
+            gone = [{"remove": {"index": holder, "alias": alias}} for holder in sorted(holders - {index})]
+            await self._client.indices.update_aliases(actions=[*gone, {"add": {"index": index, "alias": alias}}])
+        except (ApiError, TransportError) as error:
+            raise self._error(error) from error
+        metrics.WRITES.labels("update", "Alias").inc()
+        if isinstance(self._seen, View):
+            self._seen = replace(self._seen, aliases={**self._seen.aliases, alias: frozenset({index})})
+
+    async def drop(self, indices: Iterable[str]) -> None:
+        """Delete indices; an alias goes with the last of its own.
+
+        Raises:
+            StoreError: Elasticsearch refused.
+        """
+        for index in indices:
+            try:
+                await self._client.indices.delete(index=index, ignore_unavailable=True)
+            except (ApiError, TransportError) as error:
+                raise self._error(error) from error
+            metrics.WRITES.labels("delete", "Index").inc()
+            alias = _collection(index)
+            if isinstance(self._seen, View) and alias:
+                left = {name: count for name, count in self._seen.documents.get(alias, {}).items() if name != index}
+                self._seen = replace(self._seen, documents={**self._seen.documents, alias: left})
+
+    async def _holders(self, alias: str) -> set[str]:
+        try:
+            return set(await self._client.indices.get_alias(name=alias))
+        except NotFoundError:
+            return set()
+
+    async def _read(self) -> View:
+        rows = await self._client.cat.indices(format="json", h="index,docs.count", expand_wildcards="open")
+        documents: dict[str, dict[str, int]] = {}
+        for row in rows:
+            alias = _collection(row["index"])  # type: ignore[index]
+            if alias:
+                documents.setdefault(alias, {})[row["index"]] = int(row["docs.count"] or 0)  # type: ignore[index]
+        aliases: dict[str, set[str]] = {}
+        for index, entry in (await self._client.indices.get_alias(index="*")).items():
+            for alias in entry["aliases"]:
+                aliases.setdefault(alias, set()).add(index)
+        return View(documents, {alias: frozenset(holders) for alias, holders in aliases.items()})
+
+    def _error(self, error: ApiError | TransportError) -> StoreError:
+        if isinstance(error, TransportError):
+            return StoreError(
+                "ElasticsearchUnreachable",
+                f"Elasticsearch does not answer at {self._address} ({type(error).__name__}). It is asked again by "
+                "itself; if it runs, check `elasticsearch.url` and the network policies.",
+            )
+        if error.status_code in (401, 403):
+            return StoreError(
+                "ElasticsearchRefused",
+                f"Elasticsearch at {self._address} refuses the operator (HTTP {error.status_code}). Check the user name, "
+                "the password and the rights in the values `elasticsearch.*` of the Helm release.",
+            )
+        return StoreError("ElasticsearchError", f"Elasticsearch at {self._address} answered: {error.message}.")
+
+
+def _collection(index: str) -> str | None:
+    """The alias of the collection whose index this is; None for an index of anybody else."""
+    alias, _, model = index.rpartition(".")
+    return alias if alias.count(".") == 1 and _HASH.fullmatch(model) else None

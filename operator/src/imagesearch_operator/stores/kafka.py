@@ -1,0 +1,260 @@
+"""Kafka: which topics there are, how much is in them, and how far each embedder has come."""
+
+import asyncio
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from imagesearch_contract import names
+from imagesearch_contract.settings import KafkaConnection
+
+from imagesearch_operator import metrics
+from imagesearch_operator.facts import TopicFacts, Unknown
+from imagesearch_operator.plan import TopicPlan
+from imagesearch_operator.stores.errors import StoreError
+
+REQUEST_SECONDS: Final = 15.0
+RESULT_SECONDS: Final = REQUEST_SECONDS + 5
+"""The client gives up first, and says why."""
+_TOPIC: Final = re.compile(r"imagesearch\.[^.]+\.[^.]+(\.failed)?")
+_GROUP_PREFIX: Final = names.consumer_group("")
+_REFUSALS: Final = frozenset(
+    {
+        KafkaError._AUTHENTICATION,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    }
+)
+_logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+Offsets = dict[int, int]
+"""Partition -> offset."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Kafka at one moment."""
+
+    first: Mapping[str, Offsets] = field(default_factory=dict)
+    """Topic -> where each partition begins; a topic of which not every partition answers is missing."""
+    end: Mapping[str, Offsets] = field(default_factory=dict)
+    topics: frozenset[str] = frozenset()
+    groups: Mapping[str, Offsets] = field(default_factory=dict)
+    """Index -> what its embedder has committed."""
+
+
+class Topics:
+    """The topics and consumer groups of the collections."""
+
+    def __init__(self, settings: KafkaConnection) -> None:
+        """Nothing is asked yet."""
+        self._address = settings.kafka_bootstrap_servers
+        self._trouble: KafkaError | None = None
+        self._admin = AdminClient(
+            {
+                **settings.kafka_client,
+                "client.id": "imagesearch-operator",
+                "log_level": 0,  # it writes past our logging; what matters comes as an error
+                "error_cb": self._remember,  # type: ignore[dict-item]
+                "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
+                "reconnect.backoff.max.ms": 5_000,
+            }
+        )
+        self._seen: View | Unknown = Unknown("KafkaNotAsked", "Kafka was not looked at yet.")
+
+    async def look(self) -> None:
+        """Look at Kafka anew."""
+        before = self._seen
+        try:
+            self._seen = await asyncio.to_thread(self._read, before if isinstance(before, View) else View())
+        except KafkaException as error:
+            self._seen = self._error(error).unknown
+        except TimeoutError:
+            self._seen = self._error(KafkaException(KafkaError(KafkaError._TIMED_OUT))).unknown
+        if isinstance(self._seen, Unknown) and self._seen != before:
+            _logger.warning("%s", self._seen.message)
+
+    def of(self, namespace: str, collection: str) -> TopicFacts | Unknown:
+        """What was seen of a collection's topics."""
+        if isinstance(self._seen, Unknown):
+            return self._seen
+        topic = names.topic(namespace, collection)
+        failed = names.dead_letter_topic(topic)
+        if not {topic, failed} <= self._seen.topics:
+            return TopicFacts()
+        end = self._seen.end
+        if topic not in end or failed not in end:
+            return Unknown(
+                "KafkaPartitionsOffline", f"Topic {topic} has partitions without a leader. Kafka has to be mended."
+            )
+        prefix = f"{names.alias(namespace, collection)}."
+        return TopicFacts(
+            exists=True,
+            messages=_distance(self._seen.first[topic], end[topic]),
+            dead_letters=_distance(self._seen.first[failed], end[failed]),
+            lag={
+                index: _distance({**self._seen.first[topic], **committed}, end[topic])
+                for index, committed in self._seen.groups.items()
+                if index.startswith(prefix)
+            },
+        )
+
+    async def create(self, topics: Iterable[TopicPlan]) -> None:
+        """Create those that are missing.
+
+        Raises:
+            StoreError: Kafka refused.
+        """
+        wanted = [topic for topic in topics if not isinstance(self._seen, View) or topic.name not in self._seen.topics]
+        new = [
+            NewTopic(
+                topic.name,
+                num_partitions=topic.partitions,
+                replication_factor=topic.replication_factor,
+                config=dict(topic.config),
+            )
+            for topic in wanted
+        ]
+        if new:
+            await self._change(lambda: self._admin.create_topics(new), KafkaError.TOPIC_ALREADY_EXISTS)
+            metrics.WRITES.labels("create", "Topic").inc(len(new))
+            self._seen = _with_topics(self._seen, {topic.name: topic.partitions for topic in wanted})
+
+    async def drop(self, namespace: str, collection: str) -> None:
+        """Delete a collection's topics.
+
+        Raises:
+            StoreError: Kafka refused.
+        """
+        topic = names.topic(namespace, collection)
+        both = [topic, names.dead_letter_topic(topic)]
+        await self._change(lambda: self._admin.delete_topics(both), KafkaError.UNKNOWN_TOPIC_OR_PART)
+        metrics.WRITES.labels("delete", "Topic").inc(len(both))
+        self._seen = _without_topics(self._seen, both)
+
+    async def drop_groups(self, indices: Iterable[str]) -> None:
+        """Delete what is known of how far the embedders of these indices were: an index of the same name starts anew.
+
+        Raises:
+            StoreError: Kafka refused.
+        """
+        known = self._seen.groups if isinstance(self._seen, View) else None
+        groups = [names.consumer_group(index) for index in indices if known is None or index in known]
+        if groups:
+            await self._change(lambda: self._admin.delete_consumer_groups(groups), KafkaError.GROUP_ID_NOT_FOUND)
+            metrics.WRITES.labels("delete", "ConsumerGroup").inc(len(groups))
+
+    async def _change(self, ask: Callable[[], Mapping[Any, "Future[Any]"]], harmless: int) -> None:
+        try:
+            await asyncio.to_thread(_settle, ask, harmless)
+        except KafkaException as error:
+            raise self._error(error) from error
+        except TimeoutError as error:
+            raise self._error(KafkaException(KafkaError(KafkaError._TIMED_OUT))) from error
+
+    def _read(self, before: View) -> View:
+        self._trouble = None
+        metadata = self._admin.list_topics(timeout=REQUEST_SECONDS)
+        topics = {name: topic for name, topic in metadata.topics.items() if _TOPIC.fullmatch(name)}
+        partitions = [TopicPartition(name, number) for name, topic in topics.items() for number in topic.partitions]
+        first = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        end = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return View(first, end, frozenset(topics), self._committed(end, before))
+
+    def _offsets(self, partitions: list[TopicPartition], which: OffsetSpec) -> dict[str, Offsets]:
+        """Of the topics of which every partition answers."""
+        if not partitions:
+            return {}
+        asked = self._admin.list_offsets(dict.fromkeys(partitions, which), request_timeout=REQUEST_SECONDS)
+        offsets: defaultdict[str, Offsets] = defaultdict(dict)
+        silent = set()
+        for partition, answer in asked.items():
+            try:
+                offsets[partition.topic][partition.partition] = answer.result(RESULT_SECONDS).offset
+            except KafkaException:
+                silent.add(partition.topic)
+        return {topic: found for topic, found in offsets.items() if topic not in silent}
+
+    def _committed(self, end: Mapping[str, Offsets], before: View) -> dict[str, Offsets]:
+        """What each group has committed. Only one group can be asked for at a time, so those at rest are not."""
+        listed = self._admin.list_consumer_groups(request_timeout=REQUEST_SECONDS).result(RESULT_SECONDS)
+        committed: dict[str, Offsets] = {}
+        asked: dict[str, Future[Any]] = {}
+        for group in (group.group_id for group in listed.valid):
+            index = group.removeprefix(_GROUP_PREFIX)
+            namespace, _, rest = index.partition(".")
+            collection, _, _ = rest.rpartition(".")
+            topic = f"{_GROUP_PREFIX}{namespace}.{collection}"
+            if index == group or topic not in end:
+                continue
+            known = before.groups.get(index)
+            if known is not None and before.end.get(topic) == end[topic] and not _distance(known, end[topic]):
+                committed[index] = known
+            else:
+                request = ConsumerGroupTopicPartitions(group)
+                asked |= self._admin.list_consumer_group_offsets([request], request_timeout=REQUEST_SECONDS)
+        for group, answer in asked.items():
+            found = answer.result(RESULT_SECONDS).topic_partitions
+            committed[group.removeprefix(_GROUP_PREFIX)] = {
+                partition.partition: partition.offset for partition in found if partition.offset >= 0
+            }
+        return committed
+
+    def _remember(self, error: KafkaError) -> None:
+        if self._trouble is None or error.code() in _REFUSALS:
+            self._trouble = error
+
+    def _error(self, error: KafkaException) -> StoreError:
+        self._admin.poll(0)  # delivers what the client noticed by itself, which says more than a timeout does
+        cause = error.args[0]
+        if self._trouble is not None and self._trouble.code() in _REFUSALS:
+            cause = self._trouble
+        if cause.code() in _REFUSALS:
+            return StoreError(
+                "KafkaRefused",
+                f"Kafka at {self._address} refuses the operator: {cause.str()}. Check the user name, the password and "
+                "the rights in the values `kafka.*` of the Helm release.",
+            )
+        if cause.code() < 0:
+            return StoreError(
+                "KafkaUnreachable",
+                f"Kafka does not answer at {self._address} ({cause.name()}). It is asked again by itself; if it runs, "
+                "check `kafka.bootstrapServers` and the network policies.",
+            )
+        return StoreError("KafkaError", f"Kafka at {self._address} answered: {cause.str()}.")
+
+
+def _settle(ask: Callable[[], Mapping[Any, "Future[Any]"]], harmless: int) -> None:
+    for answer in ask().values():
+        try:
+            answer.result(RESULT_SECONDS)
+        except KafkaException as error:
+            if error.args[0].code() != harmless:
+                raise
+
+
+def _distance(start: Offsets, end: Offsets) -> int:
+    return sum(max(0, offset - start.get(partition, 0)) for partition, offset in end.items())
+
+
+def _with_topics(seen: View | Unknown, created: Mapping[str, int]) -> View | Unknown:
+    """What was seen, as if the topics had been there: empty."""
+    if isinstance(seen, Unknown):
+        return seen
+    empty = {topic: dict.fromkeys(range(partitions), 0) for topic, partitions in created.items()}
+    return View({**empty, **seen.first}, {**empty, **seen.end}, seen.topics | created.keys(), seen.groups)
+
+
+def _without_topics(seen: View | Unknown, dropped: Iterable[str]) -> View | Unknown:
+    if isinstance(seen, Unknown):
+        return seen
+    return View(seen.first, seen.end, seen.topics - set(dropped), seen.groups)
