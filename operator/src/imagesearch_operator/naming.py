@@ -34,9 +34,15 @@ def digest(*parts: str) -> str:
 
 
 def cron_job(collection: str, source: str) -> str:
-    """The CronJob of a source."""
+    """The CronJob of a source.
+
+    With a digest where the name would be too long, or where another collection could come to the same name: `a` with
+    the source `b-c`, and `a-b` with `c`.
+    """
     name = f"{collection}-{source}"
-    return name if len(name) <= _CRON_JOB_LIMIT else f"{name[: _CRON_JOB_LIMIT - 9]}-{digest(collection, source)}"
+    if "-" not in source and len(name) <= _CRON_JOB_LIMIT:
+        return name
+    return f"{name[: _CRON_JOB_LIMIT - 9]}-{digest(collection, source)}"
 
 
 def first_run(collection: str, source: str, revision: str) -> str:

@@ -1,9 +1,9 @@
 """The Spark application of an index: a driver that stays, and executors that it starts as pods."""
 
+import json
 import math
 from typing import Final
 
-import yaml
 from imagesearch_contract import names
 from imagesearch_contract.settings import EmbedderSettings
 
@@ -26,7 +26,7 @@ UI_PORT: Final = 4040
 
 HEAP_MIB: Final = 512
 """Of each JVM: pictures and the model are in the Python processes beside it."""
-_EXECUTOR_TEMPLATE: Final = "executor.yaml"
+_EXECUTOR_TEMPLATE: Final = "executor.json"
 _POD_NAME: Final = "POD_NAME"
 
 
@@ -57,7 +57,7 @@ def application(collection: Collection, version: Version, settings: OperatorSett
     name = naming.embedder(collection.name, *version)
     files = {
         "spark-defaults.conf": "".join(f"{key} {value}\n" for key, value in _conf(collection, name, settings).items()),
-        _EXECUTOR_TEMPLATE: yaml.safe_dump(_executor(collection, settings), sort_keys=False),
+        _EXECUTOR_TEMPLATE: json.dumps(_executor(collection, settings), indent=2),
     }
     return [
         owned(collection, "v1", "ConfigMap", name, COMPONENT, data=files),
@@ -118,7 +118,7 @@ def _driver(collection: Collection, version: Version, name: str, settings: Opera
         ],
         # Spark's page opens with the session: before, the driver waits for topics and index.
         readinessProbe={"tcpSocket": {"port": "ui"}, "periodSeconds": 5},
-        resources={"requests": {"cpu": "250m", "memory": "1Gi"}, "limits": {"memory": "1536Mi"}},
+        resources={"requests": {"cpu": "100m", "memory": "1Gi"}, "limits": {"memory": "1536Mi"}},
     )
     return pod(
         settings,

@@ -22,7 +22,7 @@ def job(collection: Collection, facts: Facts, settings: OperatorSettings) -> lis
         return []
     spec = _spec(model, settings)
     name = naming.model_job(model, naming.digest(json.dumps(spec, sort_keys=True)))
-    spec["template"]["metadata"] = {"labels": labels(COMPONENT, shared=name)}
+    spec["template"] = {"metadata": {"labels": labels(COMPONENT, shared=name)}} | spec["template"]
     owners = [sibling for sibling in facts.siblings if sibling.spec.model.name == model]
     return [shared(owners, "batch/v1", "Job", name, COMPONENT, spec=spec)]
 

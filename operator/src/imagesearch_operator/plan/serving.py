@@ -1,10 +1,10 @@
 """The RayService that encodes queries with one model version, for all collections of the namespace that use it."""
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Final
 
-import yaml
 from imagesearch_contract.settings import EncoderServiceSettings
 
 from imagesearch_operator import naming
@@ -49,7 +49,7 @@ def encoder(users: Sequence[Collection], version: Version, settings: OperatorSet
         COMPONENT,
         annotations={naming.MODEL: version.label},
         spec={
-            "serveConfigV2": yaml.safe_dump(_application(serving, version, settings), sort_keys=False),
+            "serveConfigV2": json.dumps(_application(serving, version, settings), indent=2),
             # The head holds no replica: a request that came there would take a second hop.
             "excludeHeadPodFromServeSvc": True,
             "rayClusterConfig": {
@@ -61,7 +61,7 @@ def encoder(users: Sequence[Collection], version: Version, settings: OperatorSet
                     "imagePullPolicy": settings.image_pull_policy,
                     "securityContext": CONTAINER_SECURITY,
                     "volumeMounts": [TMP],
-                    "resources": {"requests": {"cpu": "50m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
+                    "resources": {"requests": {"cpu": "25m", "memory": "256Mi"}, "limits": {"memory": "512Mi"}},
                 },
                 # KubeRay makes a token for each Ray cluster; without it nobody can submit work to it.
                 "authOptions": {"mode": "token"},
@@ -102,7 +102,7 @@ def _head(name: str, serving: Serving, settings: OperatorSettings) -> Json:
         "ray-head",
         _image(serving, settings),
         env=values(_ENVIRONMENT),
-        resources={"requests": {"cpu": "250m", "memory": "1536Mi"}, "limits": {"memory": "2Gi"}},
+        resources={"requests": {"cpu": "150m", "memory": "1536Mi"}, "limits": {"memory": "2Gi"}},
     )
     return {
         # No processors to give away, so that no replica lands here.
