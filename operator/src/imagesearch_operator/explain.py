@@ -39,13 +39,13 @@ class Trouble(NamedTuple):
 
 
 def explain(pod: Manifest) -> Trouble | None:
-    """What keeps a pod from its work; None where nothing does, or it is only on its way."""
-    status = pod.get("status", {})
-    return (
-        _unschedulable(pod)
-        or _ended_early(pod)
-        or next((t for c in _containers(status) if (t := _container(pod, c))), None)
-    )
+    """What keeps a pod from its work; None where nothing does, it is only on its way, or it is being removed."""
+    if "deletionTimestamp" in pod["metadata"]:
+        return None
+    if whole := _unschedulable(pod) or _ended_as_a_whole(pod):
+        return whole
+    troubles = (_container(pod, container) for container in _containers(pod.get("status", {})))
+    return next(filter(None, troubles), None)
 
 
 def explain_last_end(pod: Manifest) -> Trouble | None:
@@ -144,7 +144,7 @@ def _unschedulable(pod: Manifest) -> Trouble | None:
             return Trouble("Unschedulable", f"no node takes pod {name}: {said}")
 
 
-def _ended_early(pod: Manifest) -> Trouble | None:
+def _ended_as_a_whole(pod: Manifest) -> Trouble | None:
     """A pod that was ended as a whole: evicted, or out of time."""
     status = pod.get("status", {})
     if status.get("phase") != "Failed" or not status.get("reason"):

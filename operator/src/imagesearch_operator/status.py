@@ -1,7 +1,6 @@
 """What a collection's status says: conditions in words that help, and counts. Pure; the same facts give the same status."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC
 from typing import Any, Final, Literal, NamedTuple
 
@@ -19,7 +18,7 @@ class ApplyError(NamedTuple):
     """One planned thing that could not be made or changed."""
 
     kind: str
-    """Of the Kubernetes object; `Topic`, `Index` or `Alias` for what is in the stores."""
+    """Of the Kubernetes object; `Topic` or `Index` for what is in the stores, `Store` for both."""
     name: str
     reason: str
     """CamelCase, for a condition: `Forbidden`."""
@@ -42,9 +41,9 @@ _PART_OF_KIND: Final = {
     "Topic": "TopicReady",
     "CronJob": "ProducersReady",
     "Index": "IndexReady",
-    "Alias": "IndexReady",
     "RayService": "ServingReady",
 }
+_STORE: Final = "Store"
 _REST: Final = "EmbedderReady"
 """The other kinds are the Spark driver's."""
 
@@ -55,11 +54,11 @@ def status(collection: Collection, facts: Facts, plan: Plan, errors: Sequence[Ap
     Args:
         collection: its last status gives transition times, and the counts that cannot be had now.
         facts: what was observed.
-        plan: what was applied since then; empty where nothing was.
-        errors: what of it could not be.
+        plan: what is wanted.
+        errors: what of it could not be made, or when the collection is being deleted, unmade.
     """
-    view = View(collection, facts, _applied(plan, errors))
-    parts = _parts(view, errors)
+    view = View(collection, facts, plan)
+    parts = _parts(view, () if collection.deleted_at else errors)
     conditions = {
         "Ready": _ready(view, parts, errors),
         **parts,
@@ -81,17 +80,6 @@ def status(collection: Collection, facts: Facts, plan: Plan, errors: Sequence[Ap
 def events(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
     """What has happened between two statuses, as far as people care; `old` is empty at first."""
     return [*_ready_events(old, new), *_pause_events(old, new), *_milestones(old, new)]
-
-
-def _applied(plan: Plan, errors: Sequence[ApplyError]) -> Plan:
-    """The plan without what is in the stores and could not be made."""
-    failed = {error.kind for error in errors}
-    return replace(
-        plan,
-        topics=() if "Topic" in failed else plan.topics,
-        index=None if "Index" in failed else plan.index,
-        alias=None if "Alias" in failed else plan.alias,
-    )
 
 
 def _parts(view: View, errors: Sequence[ApplyError]) -> dict[str, Part]:
@@ -138,18 +126,18 @@ def _can_wait(view: View, name: str, part: Part) -> bool:
 
 
 def _being_deleted(view: View, errors: Sequence[ApplyError]) -> Part:
-    stuck = [error.message for error in errors]
-    if view.collection.spec.deletion_policy == "Delete":
-        stuck += [store.message for store in (view.facts.topic, view.facts.index) if isinstance(store, Unknown)]
-    if not stuck:
-        return Part("False", "Deleting", "it is being deleted; its pods end first", moving=True)
-    name, namespace = view.collection.name, view.collection.namespace
-    return Part(
-        "False",
-        "DeletionWaits",
-        f"it is being deleted, which waits: {quote(stuck[0])}. To let it go and leave topics and index where they are: "
-        f'kubectl --namespace {namespace} patch ic {name} --type merge --patch \'{{"spec":{{"deletionPolicy":"Retain"}}}}\'',
-    )
+    if in_a_store := next((error for error in errors if error.kind == _STORE), None):
+        name, namespace = view.collection.name, view.collection.namespace
+        return Part(
+            "False",
+            in_a_store.reason,
+            f"its deletion waits: {quote(in_a_store.message)}. To let it go, and leave topics and index where they are: "
+            f"kubectl --namespace {namespace} patch ic {name} --type merge "
+            """--patch '{"spec": {"deletionPolicy": "Retain"}}'""",
+        )
+    if errors:
+        return Part("False", errors[0].reason, f"its deletion waits: {quote(errors[0].message)}")
+    return Part("False", "Deleting", "it is being deleted; its pods end first", moving=True)
 
 
 def _progressing(view: View, parts: dict[str, Part]) -> Part:

@@ -1,7 +1,7 @@
 """What is to be said about each part of a collection: whether it works, and if not, why and what to do. Pure."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from imagesearch_contract import names
@@ -19,7 +19,7 @@ from imagesearch_operator.explain import (
     newest_trouble,
     quote,
 )
-from imagesearch_operator.facts import Facts, IndexFacts, Manifest, ModelVersion, TopicFacts, Unknown
+from imagesearch_operator.facts import Facts, IndexFacts, Manifest, TopicFacts, Unknown
 from imagesearch_operator.plan import Plan, active_model
 from imagesearch_operator.spec import Collection, KeyRef, Source
 
@@ -45,19 +45,16 @@ class Part:
 
 
 class View:
-    """The facts, and what was applied since they were observed, as the questions below need them."""
+    """The facts, as the questions below need them."""
 
     def __init__(self, collection: Collection, facts: Facts, plan: Plan) -> None:
-        """Take what was observed, and of the plan what was applied without an error."""
-        if plan.alias and isinstance(facts.index, IndexFacts):
-            facts = replace(facts, index=replace(facts.index, alias=plan.alias))
-        self.collection, self.facts, self.plan = collection, facts, plan
+        """Take what `status` takes."""
+        self.collection, self.facts = collection, facts
         self.topic = facts.topic if isinstance(facts.topic, TopicFacts) else None
         self.index = facts.index if isinstance(facts.index, IndexFacts) else None
-        self.model = facts.model if isinstance(facts.model, ModelVersion) else None
         self.active: str | None = self.index.alias if self.index else collection.status.get("activeIndex")
         """The index that is searched."""
-        self.wanted = self._index_of(self.model.name, self.model.version) if self.model else None
+        self.wanted = plan.index.name if plan.index else None
         """The index of the model that the spec names."""
         self.candidate = self.wanted if self.active and self.wanted != self.active else None
         """The index that takes over from the active one when it has caught up."""
@@ -79,14 +76,12 @@ class View:
     def runs(self, child: Manifest, index: str) -> bool:
         """Whether a Spark driver or an encoder works for an index."""
         name, _, version = (model_of(child) or "").rpartition("/")
-        return bool(name) and index == self._index_of(name, version)
+        collection = self.collection
+        return bool(name) and index == names.index(collection.namespace, collection.name, name, version)
 
     def pods(self, labels: dict[str, str]) -> list[Manifest]:
         """The pods with these labels."""
         return [pod for pod in self.facts.pods if labels.items() <= labels_of(pod).items()]
-
-    def _index_of(self, model: str, version: str) -> str:
-        return names.index(self.collection.namespace, self.collection.name, model, version)
 
 
 def model_of(child: Manifest) -> str | None:
@@ -136,7 +131,7 @@ def topic(view: View) -> Part:
     if isinstance(view.facts.topic, Unknown):
         return _unknown(view.facts.topic)
     name = names.topic(view.collection.namespace, view.collection.name)
-    if not (view.facts.topic.exists or view.plan.topics):
+    if not view.facts.topic.exists:
         return Part("False", "Creating", f"topic {name} is being made", moving=True)
     return Part("True", "Exists", f"topic {name}")
 
@@ -198,7 +193,7 @@ def index(view: View) -> Part:
         return Part("True", "Searchable", f"searches go to index {view.active}")
     if not view.wanted:
         return _waits_for_model()
-    if view.wanted not in view.facts.index.documents and not view.plan.index:
+    if view.wanted not in view.facts.index.documents:
         return Part("False", "Creating", f"index {view.wanted} is being made", moving=True)
     return Part("False", "Filling", f"index {view.wanted} is not searched yet", moving=True)
 
