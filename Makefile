@@ -27,7 +27,7 @@ export SOURCE TEXT MODEL
 
 .PHONY: help
 help: ## List these targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  \033[1m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ## -- the two commands of the README
 
@@ -36,7 +36,21 @@ demo: setup ## Run everything on this machine: SOURCE=stamps|openmoji|flickr TEX
 	@exec $(BIN)/imagesearch-dev demo --source "$$SOURCE" --text "$$TEXT" --model "$$MODEL"
 
 .PHONY: test
-test: check unit web-test integration smoke ## Every check and test, the browser's included
+test: check unit web-test integration smoke e2e ## Every check and test, the browser's and the cluster's included
+
+## -- the platform on a Kubernetes of its own, or on the kind cluster that KUBECONFIG names
+
+.PHONY: cluster
+cluster: setup ## Bring up Kubernetes on this machine (Debian, as root), install everything, index some pictures
+	@exec $(BIN)/imagesearch-dev cluster up
+
+.PHONY: cluster-down
+cluster-down: ## Remove that Kubernetes with all that is in it (what was compiled stays)
+	@dev/cluster/cluster down
+
+.PHONY: cluster-build
+cluster-build: ## Compile that Kubernetes, and the API server for the tests: Go, a quarter of an hour, once
+	@dev/cluster/cluster build
 
 ## -- set-up
 
@@ -78,10 +92,10 @@ check: setup ## Format, lint, types, import contracts, and that no generated fil
 
 .PHONY: unit
 unit: $(VENV)/.installed ## Unit tests: seconds, no servers
-	$(BIN)/pytest -m "not integration"
+	$(BIN)/pytest -m "not integration and not e2e"
 
 .PHONY: integration
-integration: $(VENV)/.installed ## Tests against real Kafka, Elasticsearch, Spark, Ray Serve and MLflow
+integration: $(VENV)/.installed cluster-build ## Tests against real Kafka, Elasticsearch, Spark, Ray Serve, MLflow and Kubernetes' API
 	$(BIN)/pytest -m integration
 
 .PHONY: web-test
@@ -92,6 +106,10 @@ web-test: web/node_modules/.installed ## The web page's unit tests
 smoke: setup ## Start everything, search by text and by picture, click through it in Chromium, stop
 	@bash dev/prerequisites.sh chromium
 	@exec $(BIN)/imagesearch-dev smoke --browser
+
+.PHONY: e2e
+e2e: setup ## Tests of the platform on the cluster of `make cluster`
+	$(BIN)/pytest -m e2e dev/e2e
 
 .PHONY: format
 format: $(VENV)/.installed web/node_modules/.installed ## Format the code and apply the linters' safe fixes

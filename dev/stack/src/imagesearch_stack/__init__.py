@@ -7,6 +7,7 @@
 - `processes`, `guard`: child processes that never outlive the one who started them
 - `servers`: how each server is configured, started and known to be ready
 - `control_plane`: a Kubernetes API without nodes, for tests
+- `cluster`: the platform on a real Kubernetes: `make cluster`
 - `provision`: topics, index and alias
 - `pictures`: the sample pictures, their manifest and captions, and a server for them
 - `pipeline`: all of it together

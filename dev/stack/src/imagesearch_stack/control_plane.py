@@ -5,14 +5,16 @@ no root. Tests and benchmarks call it; the binaries are those of the one-node cl
 """
 
 import datetime
+import json
 import os
 import secrets
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import yaml
 from cryptography import x509
@@ -31,10 +33,16 @@ BINARIES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl
 class KubernetesApi:
     """A running API server, as its administrator sees it."""
 
-    def __init__(self, kubeconfig: Path, url: str) -> None:
-        """Take the address of a server, and a kubeconfig that opens it."""
+    def __init__(self, kubeconfig: Path) -> None:
+        """Take the kubeconfig that opens it."""
         self.kubeconfig = kubeconfig
-        self.url = url
+        self.command: Final = (program("kubectl"), "--kubeconfig", str(kubeconfig))
+        """The beginning of every call of kubectl."""
+
+    @property
+    def url(self) -> str:
+        """The address of the server."""
+        return self.kubectl("config", "view", "--minify", "--output", "jsonpath={.clusters[0].cluster.server}")
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl; its standard output.
@@ -42,11 +50,23 @@ class KubernetesApi:
         Raises:
             StackError: it failed; with what it said.
         """
-        command = [str(binary("kubectl")), "--kubeconfig", str(self.kubeconfig), *arguments]
+        command = [*self.command, *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)  # noqa: S603 - our own
         if done.returncode != 0:
             raise StackError(f"`kubectl {' '.join(arguments)}` failed: {done.stderr.strip()}")
         return done.stdout
+
+    def json(self, *arguments: str) -> Any:
+        """What kubectl prints as JSON."""
+        return json.loads(self.kubectl(*arguments, "--output", "json"))
+
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether kubectl succeeds."""
+        try:
+            self.kubectl(*arguments)
+        except StackError:
+            return False
+        return True
 
     def apply_crds(self, *files: Path) -> None:
         """Apply the CRDs in these files, and wait until they can be used."""
@@ -64,6 +84,18 @@ def cluster_home() -> Path:
 def binary(name: str) -> Path:
     """The path of one of the cluster's programs, built or not."""
     return cluster_home() / "bin" / name
+
+
+def program(name: str) -> str:
+    """The command of a program that was built for the cluster, or is installed.
+
+    Raises:
+        StackError: it is neither; the message says what to do.
+    """
+    found = shutil.which(name, path=f"{binary(name).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    if found is None:
+        raise StackError(f"missing: {name}. Install it, or build it: `make cluster-build`")
+    return found
 
 
 def kuberay_crds() -> tuple[Path, ...]:
@@ -102,13 +134,13 @@ def start_control_plane(run_dir: Path, processes: Processes) -> KubernetesApi:
     _write_credentials(home)
     etcd_url = _start_etcd(home, processes)
     port = free_port()
-    api = KubernetesApi(home / "kubeconfig", f"https://127.0.0.1:{port}")
-    _write_secret(api.kubeconfig, kubeconfig(api.url, home / "server.crt", token))
+    api = KubernetesApi(home / "kubeconfig")
+    _write_secret(api.kubeconfig, kubeconfig(f"https://127.0.0.1:{port}", home / "server.crt", token))
     server = processes.add(_start_api_server(home, port, etcd_url))
-    server.wait_until(lambda: _succeeds(api, "get", "--raw", "/readyz"), within_seconds=READY_SECONDS)
+    server.wait_until(lambda: api.succeeds("get", "--raw", "/readyz"), within_seconds=READY_SECONDS)
     controllers = processes.add(_start_controllers(home, api))
     # The last thing that a pod needs; when it is there the controllers are at work.
-    controllers.wait_until(lambda: _succeeds(api, "get", "serviceaccount", "default"), within_seconds=READY_SECONDS)
+    controllers.wait_until(lambda: api.succeeds("get", "serviceaccount", "default"), within_seconds=READY_SECONDS)
     return api
 
 
@@ -208,11 +240,3 @@ def _pem(key: rsa.RSAPrivateKey) -> str:
 def _write_secret(path: Path, text: str) -> None:
     path.touch(mode=0o600)
     path.write_text(text)
-
-
-def _succeeds(api: KubernetesApi, *arguments: str) -> bool:
-    try:
-        api.kubectl(*arguments)
-    except StackError:
-        return False
-    return True

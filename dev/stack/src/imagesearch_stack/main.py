@@ -1,4 +1,4 @@
-"""The command `imagesearch-dev`: demo, smoke, fetch, captions. `make` calls the first two."""
+"""The command `imagesearch-dev`: demo, smoke, cluster, fetch, captions. `make` calls the first three."""
 
 import argparse
 import signal
@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from imagesearch_stack import StackError, downloads, pictures, servers
+from imagesearch_stack.cluster import cluster_down, cluster_up
 from imagesearch_stack.demo import demo
 from imagesearch_stack.pipeline import FLICKR_ENDPOINT, Request
 from imagesearch_stack.samples import SAMPLES
@@ -29,6 +30,8 @@ def main(arguments: list[str] | None = None) -> int:
                 demo(Request(given.source, given.text, given.flickr_endpoint, given.model), console)
             case "smoke":
                 smoke(console, browser=given.browser)
+            case "cluster":
+                (cluster_up if given.action == "up" else cluster_down)(console)
             case "fetch":
                 fetch(console)
             case "captions":
@@ -52,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--model", default=servers.STARTER, help="a Hugging Face id, or `starter` (the default)")
     check = commands.add_parser("smoke", help="start everything afresh, check real answers, stop")
     check.add_argument("--browser", action="store_true", help="run the web page's browser tests as well")
+    kubernetes = commands.add_parser("cluster", help="the platform on a real Kubernetes, with a first collection")
+    kubernetes.add_argument("action", choices=["up", "down"])
     commands.add_parser("fetch", help="download now what the other commands and the tests would download")
     write = commands.add_parser("captions", help="write the stamps' captions for `imagesearch-model evaluate`")
     write.add_argument("file", type=Path)
