@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from typing import Any, Final, Literal, NamedTuple
 
-from imagesearch_operator import verdicts
+from imagesearch_operator import naming, verdicts
 from imagesearch_operator.explain import quote
-from imagesearch_operator.facts import Facts, Unknown
+from imagesearch_operator.facts import Facts
 from imagesearch_operator.plan import Plan
 from imagesearch_operator.spec import Collection
 from imagesearch_operator.verdicts import Part, View
@@ -92,15 +92,16 @@ def _parts(view: View, errors: Sequence[ApplyError]) -> dict[str, Part]:
         "ServingReady": verdicts.serving(view, view.judged),
     }
     for error in reversed(errors):  # of two in one part the first is told
-        parts[_part_of(error)] = Part(
+        parts[_part_of(error, view.collection)] = Part(
             "False", error.reason, f"{error.kind} {error.name} could not be applied: {quote(error.message)}"
         )
     return parts
 
 
-def _part_of(error: ApplyError) -> str:
+def _part_of(error: ApplyError, collection: Collection) -> str:
     if error.kind == "Job":
-        return "ModelReady" if error.name.startswith("model-") else "ProducersReady"
+        runs = [f"{naming.cron_job(collection.name, source.name)}-" for source in collection.spec.sources]
+        return "ProducersReady" if error.name.startswith(tuple(runs)) else "ModelReady"
     return _PART_OF_KIND.get(error.kind, _REST)
 
 
