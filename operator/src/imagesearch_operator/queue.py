@@ -14,16 +14,30 @@ FIRST_RETRY_SECONDS: Final = 2.0
 LAST_RETRY_SECONDS: Final = 120.0
 
 
+class Retry(Exception):  # noqa: N818 - a request, not an error: what went wrong is said elsewhere
+    """The collection is to be reconciled again, later each time that it fails in a row."""
+
+
+def retry_delay(failures: int) -> float:
+    """How long to wait after so many failures in a row: doubling, and spread so that not all come back at once."""
+    longest = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+
+
 class Queue:
     """Keys that become due, and the workers that take them."""
 
-    def __init__(self, work: Callable[[Key], Awaitable[float | None]]) -> None:
+    def __init__(
+        self, work: Callable[[Key], Awaitable[float | None]], retry: Callable[[int], float] = retry_delay
+    ) -> None:
         """Work on each key that becomes due.
 
         Args:
             work: reconciles one collection; in how many seconds it shall be looked at again, or None. It raises
                 `Retry` when it failed.
+            retry: after how many seconds one comes again that has failed so many times in a row.
         """
+        self._retry = retry
         self._work = work
         self._ready: asyncio.Queue[Key] = asyncio.Queue()
         self._ready_since: dict[Key, float] = {}
@@ -79,20 +93,10 @@ class Queue:
                 self._failures.pop(key, None)
             except Retry:
                 failures = self._failures[key] = self._failures.get(key, 0) + 1
-                delay = retry_delay(failures)
+                delay = self._retry(failures)
             finally:
                 self._active.discard(key)
             asked = self._again.pop(key, None)
             delays = [seconds for seconds in (delay, asked) if seconds is not None]
             if delays:
                 self.add(key, min(delays))
-
-
-class Retry(Exception):  # noqa: N818 - a request, not an error: what went wrong is said elsewhere
-    """The collection is to be reconciled again, later each time that it fails in a row."""
-
-
-def retry_delay(failures: int) -> float:
-    """How long to wait after so many failures in a row: doubling, and spread so that not all come back at once."""
-    longest = min(LAST_RETRY_SECONDS, FIRST_RETRY_SECONDS * 2.0 ** min(failures - 1, 16))
-    return longest * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
