@@ -6,7 +6,6 @@ from imagesearch_operator import naming
 from imagesearch_operator.handlers import observe
 from imagesearch_operator.kinds import BY_NAME, Id
 from imagesearch_operator.live import Key, Live
-
 from specs import body as collection_body
 
 BIRDS = Key("pictures", "birds")
