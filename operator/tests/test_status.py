@@ -560,6 +560,7 @@ def test_a_deletion_that_waits_for_a_store_says_how_to_get_out() -> None:
     assert verdict(said, "Ready") == ("False", "KafkaUnreachable")
     assert "Kafka does not answer at kafka:9092. To let it go" in condition(said, "Ready")["message"]
     assert '{"spec": {"deletionPolicy": "Retain"}}' in condition(said, "Ready")["message"]
+    assert "could not be applied" not in condition(said, "EmbedderReady")["message"]
 
 
 def test_a_deletion_that_goes_on_says_so() -> None:
