@@ -1,5 +1,8 @@
 """The commands that start the two processes say what is missing."""
 
+import subprocess
+import sys
+
 import pytest
 from imagesearch_search import main
 
@@ -9,3 +12,10 @@ def test_settings_that_do_not_fit_end_the_command_with_one_sentence(monkeypatch)
 
     with pytest.raises(SystemExit, match=r"^imagesearch-search: .*IMAGESEARCH_PORT"):
         main.main()
+
+
+def test_the_search_api_runs_where_ray_the_encoder_and_numpy_are_not_installed():
+    missing = ["ray", "imagesearch_encoder", "numpy", "mlflow"]
+    program = f"import sys; sys.modules.update(dict.fromkeys({missing})); import imagesearch_search.main"
+
+    subprocess.run([sys.executable, "-c", program], check=True)

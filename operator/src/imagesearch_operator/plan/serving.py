@@ -5,6 +5,7 @@ import math
 from collections.abc import Sequence
 from typing import Final
 
+from imagesearch_contract.encoder import SERVE_ENVIRONMENT
 from imagesearch_contract.settings import EncoderServiceSettings
 
 from imagesearch_operator import naming
@@ -21,11 +22,6 @@ SERVE_PORT: Final = 8000
 GPU: Final = "nvidia.com/gpu"
 
 _OBJECT_STORE: Final = str(100 * 2**20)  # requests and vectors are small, and what is set aside counts as used
-_ENVIRONMENT: Final = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
-    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
-}
 
 
 def encoder(users: Sequence[Collection], version: Version, settings: OperatorSettings) -> Manifest:
@@ -101,7 +97,7 @@ def _head(name: str, serving: Serving, settings: OperatorSettings) -> Json:
         settings,
         "ray-head",
         _image(serving, settings),
-        env=values(_ENVIRONMENT),
+        env=values(SERVE_ENVIRONMENT),
         resources={"requests": {"cpu": "150m", "memory": "1536Mi"}, "limits": {"memory": "2Gi"}},
     )
     return {
@@ -118,7 +114,7 @@ def _workers(name: str, serving: Serving, settings: OperatorSettings) -> Json:
         settings,
         "ray-worker",
         _image(serving, settings),
-        env=values(_ENVIRONMENT),
+        env=values(SERVE_ENVIRONMENT),
         resources={"requests": serving.resources.requests, "limits": serving.resources.limits | gpus},
         readinessProbe={
             "httpGet": {"path": "/-/healthz", "port": SERVE_PORT},

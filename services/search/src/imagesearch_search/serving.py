@@ -18,6 +18,7 @@ from typing import Final, TypeVar
 
 import psutil
 import ray
+from imagesearch_contract.encoder import SERVE_ENVIRONMENT
 from imagesearch_contract.settings import EncoderServiceSettings, SettingsError
 from imagesearch_encoder import load_encoder
 from PIL import Image
@@ -31,13 +32,8 @@ from imagesearch_search.encoder_http import EncoderHttp, Vector
 
 Item = TypeVar("Item")
 
-LOCAL_RAY: Final = {
-    "RAY_USAGE_STATS_ENABLED": "0",
+LOCAL_RAY: Final = SERVE_ENVIRONMENT | {
     "RAY_AUTH_MODE": "disabled",  # it listens on the loopback interface only, and the dashboard opens without a token
-    # Handlers only wait (the model and the decoder run in threads), so they can share the replica's own event loop:
-    # a request then crosses two threads less.
-    "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
-    "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
 }
 """The environment of a Ray that is started here, and inherited by every process of it."""
 
