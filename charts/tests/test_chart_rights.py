@@ -43,38 +43,60 @@ def test_a_namespaced_release_has_nothing_cluster_wide(render):
     assert [item["metadata"]["namespace"] for item in objects if item["kind"] == "RoleBinding"] == ["team-a", "team-b"]
 
 
+class Rights(NamedTuple):
+    """An API server in which the operator has its account and rights, and the namespaces of its work."""
+
+    api: KubernetesApi
+    namespaces: dict[Path, str]
+    """One for each golden plan: they plan the same names."""
+
+    def may(self, verb: str, group: str, resource: str) -> bool:
+        """Whether the operator may, in a namespace of its work."""
+        name, _, subresource = resource.partition("/")
+        asked = {"verb": verb, "group": group, "resource": name, "subresource": subresource}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {
+                "user": OPERATOR,
+                "resourceAttributes": asked | {"namespace": next(iter(self.namespaces.values()))},
+            },
+        }
+        answer = self.api.kubectl("create", "--output", "json", "-f", "-", stdin=yaml.safe_dump(review))
+        return bool(json.loads(answer)["status"]["allowed"])
+
+
 @pytest.fixture(scope="module", params=["trial", "namespaced"])
-def operator_api(request, render, kubernetes_api: KubernetesApi, namespace, chart) -> Iterator[KubernetesApi]:
-    """An API server in which the operator has its account and rights, over all namespaces or over `pictures` alone."""
-    sets = ("operator.watchNamespaces={pictures}",) if request.param == "namespaced" else ()
-    rights = [item for item in render(request.param, *sets) if item["kind"] in RBAC]
+def operator(request, render, kubernetes_api: KubernetesApi, namespace, chart) -> Iterator[Rights]:
+    """The operator's rights over every namespace, or over those alone that it watches."""
+    namespaces = {plan: f"{request.param}-{plan.stem}".replace("_", "-") for plan in sorted(GOLDEN.glob("*.yaml"))}
+    watched = f"operator.watchNamespaces={{{','.join(namespaces.values())}}}"
+    rights = [
+        item for item in render(request.param, *[watched] * (request.param == "namespaced")) if item["kind"] in RBAC
+    ]
+    places = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}} for name in namespaces.values()]
     kubernetes_api.apply_crds(chart / "files" / "crd.yaml", *kuberay_crds())
-    kubernetes_api.kubectl("create", "namespace", "pictures")
-    kubernetes_api.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(rights))
-    yield kubernetes_api
-    kubernetes_api.kubectl("delete", "-f", "-", stdin=yaml.safe_dump_all(rights))
-    kubernetes_api.kubectl("delete", "namespace", "pictures")
+    kubernetes_api.kubectl("apply", "--server-side", "-f", "-", stdin=yaml.safe_dump_all(places + rights))
+    yield Rights(kubernetes_api, namespaces)
+    kubernetes_api.kubectl("delete", "--wait=false", "-f", "-", stdin=yaml.safe_dump_all(rights + places))
 
 
-def test_the_operator_may_make_whatever_it_plans(operator_api):
-    plans = sorted(GOLDEN.glob("*.yaml"))
+def test_the_operator_may_make_whatever_it_plans(operator):
+    assert operator.namespaces
+    for plan, namespace in operator.namespaces.items():
+        planned = [_orphan(item, namespace) for item in yaml.safe_load_all(plan.read_text()) if "apiVersion" in item]
 
-    for plan in plans:
-        objects = [_orphan(item) for item in yaml.safe_load_all(plan.read_text()) if "apiVersion" in item]
-        operator_api.kubectl(
-            *("apply", "--as", OPERATOR, "--server-side", "--force-conflicts", "--field-manager=imagesearch-operator"),
-            *("--validate=strict", "-f", "-"),
-            stdin=yaml.safe_dump_all(objects),
+        operator.api.kubectl(
+            *("apply", "--as", OPERATOR, "--server-side", "--field-manager=imagesearch-operator"),
+            *("--validate=strict", "--warnings-as-errors", "-f", "-"),
+            stdin=yaml.safe_dump_all(planned),
         )
 
-    assert plans
-    assert "rayservice" in operator_api.kubectl("get", "rayservices", "-n", "pictures", "--output", "name")
 
-
-def _orphan(item: Json) -> Json:
-    """Without its owner, who does not exist here and would take it along, and in the one namespace that does."""
+def _orphan(item: Json, namespace: str) -> Json:
+    """Without its owner, who does not exist here and would take it along."""
     metadata = {key: value for key, value in item["metadata"].items() if key != "ownerReferences"}
-    return item | {"metadata": metadata | {"namespace": "pictures"}}
+    return item | {"metadata": metadata | {"namespace": namespace}}
 
 
 @pytest.mark.parametrize(
@@ -86,8 +108,8 @@ def _orphan(item: Json) -> Json:
         ("create", "", "events"),
     ],
 )
-def test_the_operator_may_do_its_work(operator_api, verb, group, resource):
-    assert _may(operator_api, verb, group, resource)
+def test_the_operator_may_do_its_work(operator, verb, group, resource):
+    assert operator.may(verb, group, resource)
 
 
 @pytest.mark.parametrize(
@@ -104,20 +126,8 @@ def test_the_operator_may_do_its_work(operator_api, verb, group, resource):
         ("list", "", "nodes"),
     ],
 )
-def test_the_operator_may_do_nothing_else(operator_api, verb, group, resource):
-    assert not _may(operator_api, verb, group, resource)
-
-
-def _may(api: KubernetesApi, verb: str, group: str, resource: str) -> bool:
-    name, _, subresource = resource.partition("/")
-    asked = {"namespace": "pictures", "verb": verb, "group": group, "resource": name, "subresource": subresource}
-    review = {
-        "apiVersion": "authorization.k8s.io/v1",
-        "kind": "SubjectAccessReview",
-        "spec": {"user": OPERATOR, "resourceAttributes": asked},
-    }
-    answer = api.kubectl("create", "--output", "json", "-f", "-", stdin=yaml.safe_dump(review))
-    return bool(json.loads(answer)["status"]["allowed"])
+def test_the_operator_may_do_nothing_else(operator, verb, group, resource):
+    assert not operator.may(verb, group, resource)
 
 
 def test_whoever_edits_a_namespace_edits_its_collections(render):
