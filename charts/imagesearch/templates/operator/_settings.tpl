@@ -26,6 +26,7 @@ IMAGESEARCH_ALLOWED_HOSTS: {{ join "," .Values.fetch.allowedHosts | quote }}
 IMAGESEARCH_ALLOWED_NETWORKS: {{ join "," .Values.fetch.allowedNetworks | quote }}
 IMAGESEARCH_FLICKR_ENDPOINT: {{ .Values.flickr.endpoint | quote }}
 IMAGESEARCH_RESYNC_SECONDS: {{ .Values.operator.resyncSeconds | quote }}
+IMAGESEARCH_NETWORK_POLICIES: {{ .Values.networkPolicy.enabled | quote }}
 IMAGESEARCH_POLL_SECONDS: {{ .Values.operator.pollSeconds | quote }}
 IMAGESEARCH_WORKERS: {{ .Values.operator.workers | quote }}
 IMAGESEARCH_HEALTH_PORT: "8081"
