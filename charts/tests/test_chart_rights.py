@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from imagesearch_operator.kinds import OWNED, WATCHED
 from imagesearch_stack.control_plane import KubernetesApi, kuberay_crds
 
 pytestmark = pytest.mark.integration
@@ -98,6 +99,20 @@ def _orphan(item: Json, namespace: str) -> Json:
     """Without its owner, who does not exist here and would take it along."""
     metadata = {key: value for key, value in item["metadata"].items() if key != "ownerReferences"}
     return item | {"metadata": metadata | {"namespace": namespace}}
+
+
+def test_the_operator_may_watch_what_it_watches_and_write_what_it_owns(render):
+    (role,) = [item for item in render("trial") if item["metadata"]["name"] == "imagesearch:imagesearch-operator"][:1]
+    held = {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group, resource, verb in product(rule["apiGroups"], rule["resources"], rule["verbs"])
+    }
+
+    watched = set(product([(kind.group, kind.plural) for kind in WATCHED], ["list", "watch"]))
+    written = set(product([(kind.group, kind.plural) for kind in OWNED], ["create", "patch", "delete"]))
+
+    assert {(*kind, verb) for kind, verb in watched | written} <= held
 
 
 @pytest.mark.parametrize(
