@@ -1,0 +1,41 @@
+"""The platform on a real cluster, for the end-to-end tests: brought up by the first that asks, and left up.
+
+`make cluster-down` removes it. With CI=true the tests run or fail; elsewhere they are skipped, with the reason, where no
+cluster can be had.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+from imagesearch_stack.cluster import Platform, install, why_no_cluster
+from imagesearch_stack.processes import Processes
+from rich.console import Console
+
+TIMEOUT_SECONDS = 1800
+"""A test that comes first waits for images to be built; what each test waits for itself has its own, shorter deadline."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS), append=False)
+
+
+@pytest.fixture(scope="session")
+def cluster_can_run() -> None:
+    """Skips where this machine can run no cluster, unless CI asks for it."""
+    reason = why_no_cluster()
+    if reason is not None and os.environ.get("CI") != "true":
+        pytest.skip(f"{reason}; see `make cluster`")
+
+
+@pytest.fixture(scope="session")
+def platform(request: pytest.FixtureRequest) -> Platform:
+    """The platform, installed, with the starter model registered; collections are the tests' own to make and remove."""
+    request.getfixturevalue("cluster_can_run")
+    processes: Processes = request.getfixturevalue("processes")
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled():
+        return install(Console(), processes)
