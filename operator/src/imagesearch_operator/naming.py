@@ -65,6 +65,11 @@ def credentials(collection: str) -> str:
     return f"{collection}-stores"
 
 
+def network_policy(collection: str) -> str:
+    """Who may connect to the collection's own pods; an encoder's policy is called as the encoder."""
+    return f"{collection}-pods"
+
+
 def model_job(model: str, revision: str) -> str:
     """The Job that registers a Hugging Face model; shared by the collections of a namespace.
 

@@ -24,6 +24,7 @@ class OperatorSettings(KafkaConnection, ElasticsearchSettings, Settings):
     checkpoint_size: str = "1Gi"
     ray_version: str = Field(default="2.60.0", description="Of the encoder image.")
 
+    network_policies: bool = Field(default=True, description="Make NetworkPolicies for what is planned.")
     allowed_hosts: tuple[str, ...] = Field(default=(), description="As `FetchSettings`, for every pod that fetches.")
     allowed_networks: tuple[str, ...] = ()
     flickr_endpoint: str = FlickrSource().endpoint

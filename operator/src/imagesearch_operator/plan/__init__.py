@@ -1,11 +1,12 @@
 """What the cluster and the stores shall hold for a collection: a pure function of its spec and of what was observed."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from imagesearch_operator.facts import Facts, Manifest, ModelVersion
-from imagesearch_operator.plan import access, embedder, producers, registration, serving, stores
+from imagesearch_operator.plan import access, embedder, isolation, producers, registration, serving, stores
 from imagesearch_operator.plan.stores import IndexPlan, TopicPlan
-from imagesearch_operator.plan.versions import active_model, searched, sharers, versions
+from imagesearch_operator.plan.versions import Version, active_model, searched, sharers, versions
 from imagesearch_operator.settings import OperatorSettings
 from imagesearch_operator.spec import Collection
 
@@ -36,15 +37,25 @@ def plan(collection: Collection, facts: Facts, settings: OperatorSettings) -> Pl
     )
 
 
-def _manifests(collection: Collection, facts: Facts, settings: OperatorSettings) -> list[Manifest]:
+def _manifests(collection: Collection, facts: Facts, settings: OperatorSettings) -> Iterator[Manifest]:
     sources = collection.spec.sources
     used = versions(collection, facts)
-    return [
-        *access.secret(collection, facts, access.kafka(settings), access.elasticsearch(settings)),
-        *(producers.cron_job(collection, source, settings) for source in sources),
-        *(job for source in sources for job in producers.first_run(collection, source, facts, settings)),
-        *registration.job(collection, facts, settings),
-        *(embedder.account(collection) if used else ()),
-        *(manifest for version in used for manifest in embedder.application(collection, version, settings)),
-        *(serving.encoder(sharers(collection, version, facts), version, settings) for version in used if facts.kuberay),
-    ]
+    yield from access.secret(collection, facts, access.kafka(settings), access.elasticsearch(settings))
+    if settings.network_policies:
+        yield isolation.of_collection(collection)
+    for source in sources:
+        yield producers.cron_job(collection, source, settings)
+        yield from producers.first_run(collection, source, facts, settings)
+    yield from registration.job(collection, facts, settings)
+    if used:
+        yield from embedder.account(collection)
+    for version in used:
+        yield from embedder.application(collection, version, settings)
+        if facts.kuberay:
+            yield from _encoder(sharers(collection, version, facts), version, settings)
+
+
+def _encoder(users: Sequence[Collection], version: Version, settings: OperatorSettings) -> Iterator[Manifest]:
+    if settings.network_policies:
+        yield isolation.of_encoder(users, version)
+    yield serving.encoder(users, version, settings)
