@@ -4,11 +4,15 @@
 cluster can be had.
 """
 
+import json
 import os
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from imagesearch_stack.cluster import Platform, install, why_no_cluster
+from imagesearch_stack.cluster import RESTRICTED, Platform, install, why_no_cluster
+from imagesearch_stack.collection import Collection
 from imagesearch_stack.processes import Processes
 from rich.console import Console
 
@@ -39,3 +43,21 @@ def platform(request: pytest.FixtureRequest) -> Platform:
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with capture.global_and_fixture_disabled():
         return install(Console(), processes)
+
+
+@pytest.fixture(scope="module")
+def namespace(platform: Platform) -> Iterator[str]:
+    """A namespace for the collections of one test file, in which pods are held to the restricted standard."""
+    name = f"e2e-{secrets.token_hex(3)}"
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": RESTRICTED}}
+    kubectl = platform.kubernetes.kubectl
+    kubectl("apply", "--server-side", "--filename", "-", stdin=json.dumps(manifest))
+    yield name
+    kubectl("delete", "imagecollections", "--all", "--namespace", name, "--timeout", "300s")
+    kubectl("delete", "namespace", name, "--timeout", "300s")
+
+
+@pytest.fixture(scope="module")
+def new_collection(platform: Platform, namespace: str) -> Callable[[str], Collection]:
+    """Names a collection of this file's namespace."""
+    return lambda name: Collection(platform, name, namespace)
