@@ -58,11 +58,22 @@ class Platform(NamedTuple):
 
     def address(self, service: str, port: int, namespace: str) -> str:
         """The URL by which this machine reaches a Service."""
-        if self.kind is None:
-            found = self.kubernetes.json("get", "service", service, "--namespace", namespace)
-            if (ip := found["spec"]["clusterIP"]) != "None":
-                return f"http://{ip}" if port == 80 else f"http://{ip}:{port}"
-        return self._forward(f"service/{service}", port, namespace)
+        if self.kind is not None:
+            return self._forward(f"service/{service}", port, namespace)
+        ip = self.kubernetes.json("get", "service", service, "--namespace", namespace)["spec"]["clusterIP"]
+        if ip == "None":  # headless: its name stands for its pods
+            ip = self._first_pod(service, namespace)
+        return f"http://{ip}" if port == 80 else f"http://{ip}:{port}"
+
+    def _first_pod(self, service: str, namespace: str) -> str:
+        selector = f"kubernetes.io/service-name={service}"
+        slices = self.kubernetes.json("get", "endpointslices", "--namespace", namespace, "--selector", selector)[
+            "items"
+        ]
+        addresses = [ip for found in slices for endpoint in found["endpoints"] or () for ip in endpoint["addresses"]]
+        if not addresses:
+            raise StackError(f"no pod stands behind the service {service} in namespace {namespace}")
+        return str(addresses[0])
 
     def _forward(self, target: str, port: int, namespace: str) -> str:
         local = free_port()
@@ -279,27 +290,24 @@ def condition(status: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
 
 
 def _welcome(platform: Platform) -> list[str]:
-    services = platform.kubernetes.json("get", "services", "--selector", "ray.io/node-type=head")["items"]
-    heads = [service["metadata"]["name"] for service in services if service["metadata"]["name"].endswith("-head-svc")]
     if platform.kind is not None:
-        page = (
-            f"kubectl port-forward --namespace {RELEASE} service/{RELEASE}-search 8080:80, then http://127.0.0.1:8080"
-        )
-        environment = []
-    else:
-        page = platform.search_url
-        environment = ['eval "$(dev/cluster/cluster env)"   [dim]# kubectl, helm and KUBECONFIG[/dim]']
+        return [
+            "kubectl get ic --watch",
+            f"kubectl port-forward --namespace {RELEASE} service/{RELEASE}-search 8080:80",
+            "[bold green]ready:[/bold green] http://127.0.0.1:8080, while that command runs",
+        ]
     return [
-        "[dim]next[/dim]",
-        *environment,
-        "kubectl get ic --watch",
-        "kubectl apply -f examples/shared-model.yaml",
-        *(
-            f"kubectl port-forward service/{head} 8265   [dim]# Ray dashboard: http://127.0.0.1:8265[/dim]"
-            for head in heads[:1]
-        ),
-        f"[bold green]ready:[/bold green] {page}   [dim](`make cluster-down` removes it all)[/dim]",
+        f"[dim]MLflow[/dim]        {platform.address(f'{RELEASE}-mlflow', 5000, RELEASE)}",
+        *(f"[dim]Ray dashboard[/dim] {platform.address(head, 8265, 'default')}" for head in _ray_heads(platform)),
+        '[dim]kubectl[/dim]       eval "$(dev/cluster/cluster env)"; kubectl get ic --watch',
+        f"[bold green]ready:[/bold green] {platform.search_url}   [dim](`make cluster-down` removes it all)[/dim]",
     ]
+
+
+def _ray_heads(platform: Platform) -> list[str]:
+    """The Services of the collection's RayServices that lead to their dashboards."""
+    found = platform.kubernetes.json("get", "rayservices.ray.io", "--namespace", "default")["items"]
+    return [f"{service['metadata']['name']}-head-svc" for service in found]
 
 
 def run(command: Sequence[str], shown: Step) -> None:
