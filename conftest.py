@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 if TYPE_CHECKING:
-    from imagesearch_contract.settings import KafkaConnection
+    from imagesearch_contract.settings import ElasticsearchSettings, KafkaConnection
     from imagesearch_stack.control_plane import KubernetesApi
     from imagesearch_stack.processes import Processes
     from imagesearch_stack.servers import Guard
@@ -39,7 +39,8 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     directory = tmp_path_factory.mktemp("stack")
     yield directory
-    shutil.rmtree(elasticsearch_dir(directory), ignore_errors=True)
+    for each in (directory, directory / "guarded"):
+        shutil.rmtree(elasticsearch_dir(each), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +100,23 @@ def elasticsearch_url(processes: "Processes", run_dir: Path) -> str:
 
     port = free_port()
     return servers.wait_for_elasticsearch(processes.add(servers.start_elasticsearch(run_dir, port)), port)
+
+
+@pytest.fixture(scope="session")
+def guarded_elasticsearch(processes: "Processes", run_dir: Path, guard: "Guard") -> "ElasticsearchSettings":
+    """The way into a second Elasticsearch, which asks for TLS and a password."""
+    from imagesearch_contract.settings import ElasticsearchSettings
+    from imagesearch_stack import servers
+    from imagesearch_stack.processes import free_port
+
+    port, guard = free_port(), guard._replace(username="elastic")
+    process = processes.add(servers.start_elasticsearch(run_dir / "guarded", port, guard))
+    return ElasticsearchSettings(
+        elasticsearch_url=servers.wait_for_elasticsearch(process, port, guard),
+        elasticsearch_username=guard.username,
+        elasticsearch_password=guard.password,  # type: ignore[arg-type]  pydantic makes it a secret
+        elasticsearch_ca_path=guard.certificate.authority,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,8 @@
 from collections import Counter
 
 import pytest
-from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_embedder.progress import cause, lag, line
-from imagesearch_embedder.session import JavaError, check_java, java_version, spark_conf
-
-SETTINGS = EmbedderSettings(topic="t", index="i", checkpoint_location="c", model_name="m", model_version="1")
+from imagesearch_embedder.session import JavaError, check_java, java_version
 
 
 def test_the_line_names_every_outcome_and_every_reason_that_occurred() -> None:
@@ -75,16 +72,3 @@ def test_a_java_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setenv("JAVA_HOME", str(tmp_path))
     with pytest.raises(JavaError, match=r"17 or later, and .* is openjdk version \"11.0.2\""):
         check_java()
-
-
-def test_jars_at_hand_are_used_and_otherwise_spark_fetches_the_connector() -> None:
-    assert "spark-sql-kafka" in spark_conf(SETTINGS)["spark.jars.packages"]
-    conf = spark_conf(SETTINGS.model_copy(update={"spark_jars": ("a.jar", "b.jar")}))
-    assert conf["spark.jars"] == "a.jar,b.jar"
-    assert "spark.jars.packages" not in conf
-
-
-def test_a_local_spark_listens_on_the_loopback_interface_only() -> None:
-    assert spark_conf(SETTINGS)["spark.driver.bindAddress"] == "127.0.0.1"
-    remote = SETTINGS.model_copy(update={"spark_master": "k8s://https://kubernetes.default.svc:443"})
-    assert "spark.driver.bindAddress" not in spark_conf(remote)

@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from elasticsearch import Elasticsearch
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import DeadLetter, Reason
 from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, index_body
 from imagesearch_contract.record import ImageRecord
-from imagesearch_contract.settings import EmbedderSettings
+from imagesearch_contract.settings import ElasticsearchSettings, EmbedderSettings, KafkaConnection
 from imagesearch_embedder.letters import LetterBox, read_letters
 from PIL import Image
+from pydantic import SecretStr
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(900)]
 
@@ -104,10 +105,11 @@ def encoded(image: Image.Image, form: str) -> bytes:
 class Stage:
     """One collection: its topics and index, what is published, and the embedder that runs on it."""
 
-    def __init__(self, settings: EmbedderSettings, pictures: Pictures, log: Path) -> None:
-        self.settings, self.pictures, self.log = settings, pictures, log
+    def __init__(self, settings: EmbedderSettings, body: dict[str, Any], pictures: Pictures, log: Path) -> None:
+        self.settings, self.body, self.pictures, self.log = settings, body, pictures, log
         self.client = Elasticsearch(settings.elasticsearch_url)
         self.producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
+        self.admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
         self.published = 0
         self.faults: list[str] = []
         self.started: list[subprocess.Popen[bytes]] = []
@@ -135,7 +137,13 @@ class Stage:
 
     def start(self, **changes: Any) -> subprocess.Popen[bytes]:
         self.flush()
-        environment = {**os.environ, **self.settings.model_copy(update=changes).to_env()}
+        settings = self.settings.model_copy(update=changes)
+        passwords = {
+            variable: value.get_secret_value()
+            for field, variable in settings.env_names().items()
+            if isinstance(value := getattr(settings, field), SecretStr)
+        }
+        environment = {**os.environ, **settings.to_env(), **passwords}
         with self.log.open("ab") as out:
             process = subprocess.Popen(
                 [Path(sys.executable).with_name("imagesearch-embedder")],
@@ -173,11 +181,32 @@ class Stage:
         }
 
     def letters(self) -> list[DeadLetter]:
-        return list(read_letters(self.settings.kafka_bootstrap_servers, self.settings.dead_letter_topic))
+        return list(read_letters(self.settings))
 
     def stop(self, process: "subprocess.Popen[bytes]") -> int:
         process.send_signal(signal.SIGTERM)
         return process.wait(60)
+
+    def committed(self) -> dict[int, int]:
+        """Partition -> how far the embedder has told Kafka that it is; empty while Kafka cannot say."""
+        group = names.consumer_group(self.settings.index)
+        asked = self.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])
+        try:
+            return {each.partition: each.offset for each in asked[group].result(30).topic_partitions}
+        except KafkaException as error:  # the first to ask for a group makes the topic in which Kafka keeps them
+            if "COORDINATOR" not in error.args[0].name():
+                raise
+            return {}
+
+    def lag(self) -> int | None:
+        """As an operator sees it; None before every partition is known."""
+        ends = self.admin.list_offsets(
+            {TopicPartition(self.settings.topic, each): OffsetSpec.latest() for each in range(PARTITIONS)}
+        )
+        done = self.committed()
+        if len(done) < PARTITIONS:
+            return None
+        return sum(end.result(30).offset - done[place.partition] for place, end in ends.items())
 
     def _tail(self) -> str:
         return self.log.read_text(errors="replace")[-4_000:]
@@ -241,8 +270,8 @@ def stage(
         dims=model_dims(mlflow_tracking_uri, *starter_model),
         encoder_url="http://127.0.0.1:1",
     )
-    made = Stage(settings, pictures, tmp_path / "embedder.log")
-    made.client.indices.create(index=settings.index, **index_body(meta))
+    made = Stage(settings, index_body(meta), pictures, tmp_path / "embedder.log")
+    made.client.indices.create(index=settings.index, **made.body)
     create_topics(settings)
     pictures.served, pictures.delay, pictures.at = 0, 0.0, {}
     yield made
@@ -310,6 +339,7 @@ def test_pictures_are_indexed_poison_gets_a_letter_each_and_a_takedown_deletes(
     stage.send(doomed.encode(), None, (stage.published - 1) % PARTITIONS)
     stage.flush()
     stage.wait_until(lambda: stage.indexed() == good, process)
+    stage.wait_until(lambda: stage.lag() == 0, process)
     assert stage.stop(process) == 0
     assert "batch=0 indexed=" in stage.log.read_text()
     assert len(stage.letters()) == expected.total()
@@ -360,6 +390,39 @@ def test_nothing_is_missing_and_nothing_is_twice_after_kill_9_and_a_replay_chang
     assert len(stage.letters()) == poisoned
 
 
+def test_the_lag_of_an_empty_topic_is_known_and_known_again_after_a_restart_without_news(stage: Stage) -> None:
+    process = stage.start()
+    stage.wait_until(lambda: stage.lag() == 0, process)
+    assert stage.committed() == dict.fromkeys(range(PARTITIONS), 0)
+    stage.publish_picture("one", f"{stage.pictures.url}/1.png")
+    stage.flush()
+    stage.wait_until(lambda: sum(stage.committed().values()) == 1, process)
+    assert stage.indexed() == {"test:one"}
+    assert stage.stop(process) == 0
+    group = names.consumer_group(stage.settings.index)
+    stage.admin.delete_consumer_groups([group])[group].result(30)  # as Kafka itself does after a quiet week
+
+    again = stage.start()
+    stage.wait_until(lambda: stage.lag() == 0, again)
+    assert stage.stop(again) == 0
+
+
+def test_over_tls_and_with_passwords_everything_works_and_no_password_is_told(
+    stage: Stage, guarded_kafka: KafkaConnection, guarded_elasticsearch: ElasticsearchSettings
+) -> None:
+    passwords = {guarded_kafka.kafka_password, guarded_elasticsearch.elasticsearch_password}
+    with Elasticsearch(**guarded_elasticsearch.elasticsearch_client) as client:
+        client.indices.create(index=stage.settings.index, **stage.body)
+        picture = stage.publish_picture("one", f"{stage.pictures.url}/1.png")
+        stage.publish_picture("page", f"{stage.pictures.url}/page")
+        process = stage.start(**dict(guarded_kafka), **dict(guarded_elasticsearch))
+        stage.wait_until(lambda: len(stage.letters()) == 1 and stage.lag() == 0, process)
+        assert stage.stop(process) == 0
+        client.indices.refresh(index=stage.settings.index)
+        assert [hit["_id"] for hit in client.search(index=stage.settings.index)["hits"]["hits"]] == [picture]
+    assert not [each for each in passwords if each and each.get_secret_value() in stage.log.read_text()]
+
+
 def jvm_of(driver: psutil.Process) -> psutil.Process:
     return next(child for child in driver.children(recursive=True) if child.name() == "java")
 
@@ -369,15 +432,13 @@ def batches(log: Path) -> list[str]:
 
 
 def test_letters_of_a_batch_that_may_have_run_before_are_written_once(stage: Stage) -> None:
-    servers, topic = stage.settings.kafka_bootstrap_servers, stage.settings.dead_letter_topic
-
     def letter(offset: int) -> DeadLetter:
         return DeadLetter.of(
             reason=Reason.DEAD_LINK, detail="404", topic="t", partition=1, offset=offset, key=b"test:a", value=b"{}"
         )
 
-    LetterBox(servers, topic, replay=False).write([letter(5), letter(7)])
-    again = LetterBox(servers, topic, replay=True)
+    LetterBox(stage.settings, replay=False).write([letter(5), letter(7)])
+    again = LetterBox(stage.settings, replay=True)
     again.write([letter(5)])
     again.write([letter(7), letter(8)])
     assert [each.offset for each in stage.letters()] == [5, 7, 8]

@@ -7,8 +7,10 @@ fixtures call it.
 import hashlib
 import os
 import shutil
+import ssl
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -171,8 +173,11 @@ def wait_for_kafka(process: Process, port: int) -> str:
     return address
 
 
-def start_elasticsearch(run_dir: Path, port: int) -> Process:
-    """Start a one-node Elasticsearch; `wait_for_elasticsearch` waits for it. Its data is in `elasticsearch_dir`."""
+def start_elasticsearch(run_dir: Path, port: int, guard: Guard | None = None) -> Process:
+    """Start a one-node Elasticsearch; `wait_for_elasticsearch` waits for it. Its data is in `elasticsearch_dir`.
+
+    With a `guard` it is reached over TLS only, and by its one user only, who has to be called elastic.
+    """
     java_home = find_java(ELASTICSEARCH_JAVA, "Elasticsearch")
     is_root = os.geteuid() == 0
     home = elasticsearch_home()
@@ -181,7 +186,9 @@ def start_elasticsearch(run_dir: Path, port: int) -> Process:
     config.mkdir(parents=True, exist_ok=True)
     for name in ("log4j2.properties", "jvm.options"):
         shutil.copy(home / "config" / name, config / name)
-    (config / "elasticsearch.yml").write_text(elasticsearch_yml(state, port, free_port()))
+    (config / "elasticsearch.yml").write_text(elasticsearch_yml(state, port, free_port(), guarded=guard is not None))
+    if guard:
+        _guard_elasticsearch(home, config, java_home, guard)
     (state / "tmp").mkdir(exist_ok=True)
     if is_root:
         _give_to(state, ELASTICSEARCH_UID)
@@ -214,8 +221,17 @@ def elasticsearch_dir(run_dir: Path) -> Path:
     return ROOT_PLACE / "run" / hashlib.blake2s(str(run_dir.resolve()).encode(), digest_size=8).hexdigest()
 
 
-def elasticsearch_yml(state: Path, port: int, transport_port: int) -> str:
-    """The configuration of a single open node on the loopback interface; indices are never created by accident."""
+def _guard_elasticsearch(home: Path, config: Path, java_home: Path, guard: Guard) -> None:
+    shutil.copy(guard.certificate.chain, config / "tls.crt")
+    shutil.copy(guard.certificate.key, config / "tls.key")
+    if not (config / "elasticsearch.keystore").exists():
+        keystore = [str(home / "bin" / "elasticsearch-keystore"), "add", "--force", "--stdin", "bootstrap.password"]
+        env = {"ES_JAVA_HOME": str(java_home), "ES_PATH_CONF": str(config)}
+        _run_once(keystore, "setting Elasticsearch's password", env=env, stdin=guard.password)
+
+
+def elasticsearch_yml(state: Path, port: int, transport_port: int, *, guarded: bool = False) -> str:
+    """The configuration of a single node on the loopback interface; indices are never created by accident."""
     settings = {
         "cluster.name": "imagesearch-dev",
         "node.name": "dev",
@@ -225,19 +241,27 @@ def elasticsearch_yml(state: Path, port: int, transport_port: int) -> str:
         "discovery.type": "single-node",
         "path.data": state / "data",
         "path.logs": state / "logs",
-        "xpack.security.enabled": "false",
+        "xpack.security.enabled": str(guarded).lower(),
         "action.auto_create_index": "false",
         # A laptop's disk is often fuller than a server's may be.
         "cluster.routing.allocation.disk.threshold_enabled": "false",
     }
+    if guarded:
+        settings |= {
+            "xpack.security.autoconfiguration.enabled": "false",
+            "xpack.security.http.ssl.enabled": "true",
+            "xpack.security.http.ssl.certificate": "tls.crt",
+            "xpack.security.http.ssl.key": "tls.key",
+        }
     return "".join(f"{name}: {value}\n" for name, value in settings.items())
 
 
-def wait_for_elasticsearch(process: Process, port: int) -> str:
+def wait_for_elasticsearch(process: Process, port: int, guard: Guard | None = None) -> str:
     """Wait until the node takes requests and has recovered its indices; its URL."""
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'https' if guard else 'http'}://127.0.0.1:{port}"
     process.wait_until(
-        lambda: answers_ok(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s"), within_seconds=READY_SECONDS
+        lambda: answers_ok(f"{url}/_cluster/health?wait_for_status=yellow&timeout=1s", guard),
+        within_seconds=READY_SECONDS,
     )
     return url
 
@@ -301,16 +325,26 @@ def script(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def answers_ok(url: str) -> bool:
+def answers_ok(url: str, guard: Guard | None = None) -> bool:
     """Whether `url`, on this machine, answers with 200."""
+    verify = ssl.create_default_context(cafile=guard.certificate.authority if guard else None)
+    auth = (guard.username, guard.password) if guard else None
     try:
-        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=5, trust_env=False, verify=verify, auth=auth).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
 
 
-def _run_once(command: list[str], what: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=READY_SECONDS)  # noqa: S603
+def _run_once(command: list[str], what: str, *, env: Mapping[str, str] | None = None, stdin: str = "") -> None:
+    done = subprocess.run(  # noqa: S603
+        command,
+        env={**os.environ, **(env or {})},
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=READY_SECONDS,
+    )
     if done.returncode != 0:
         raise StackError(f"{what} failed (status {done.returncode}):\n{(done.stdout + done.stderr)[-2000:]}")
 

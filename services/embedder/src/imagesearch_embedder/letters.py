@@ -5,6 +5,7 @@ from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 from imagesearch_contract.dead_letter import DeadLetter
+from imagesearch_contract.settings import KafkaSettings
 from pydantic import ValidationError
 
 FLUSH_TIMEOUT: Final = 120.0
@@ -23,15 +24,14 @@ class LettersNotDeliveredError(RuntimeError):
 class LetterBox:
     """Writes to one dead-letter topic."""
 
-    def __init__(self, bootstrap_servers: str, topic: str, *, replay: bool) -> None:
+    def __init__(self, settings: KafkaSettings, *, replay: bool) -> None:
         """Set up; nothing connects until there is a letter.
 
         Args:
-            bootstrap_servers: Kafka.
-            topic: the dead-letter topic.
+            settings: the collection's Kafka.
             replay: this batch may have run before, so what is in the topic already is not written again.
         """
-        self._servers, self._topic, self._replay = bootstrap_servers, topic, replay
+        self._settings, self._topic, self._replay = settings, settings.dead_letter_topic, replay
         self._known: set[Place] | None = None
         self._producer: Producer | None = None
 
@@ -61,7 +61,7 @@ class LetterBox:
     def _open(self) -> Producer:
         if self._producer is None:
             self._producer = Producer(
-                {"bootstrap.servers": self._servers, "enable.idempotence": True, "compression.type": "lz4"}
+                {**self._settings.kafka_client, "enable.idempotence": True, "compression.type": "lz4"}
             )
         return self._producer
 
@@ -74,13 +74,13 @@ class LetterBox:
             partitions = {letter.partition for letter in letters}
             self._known = {
                 (letter.partition, letter.offset)
-                for letter in read_letters(self._servers, self._topic)
+                for letter in read_letters(self._settings)
                 if letter.topic == letters[0].topic and letter.partition in partitions and letter.offset >= first
             }
         return self._known
 
 
-def read_letters(bootstrap_servers: str, topic: str) -> Iterator[DeadLetter]:
+def read_letters(settings: KafkaSettings) -> Iterator[DeadLetter]:
     """Read the dead-letter topic from its start to its present end, skipping what is no letter.
 
     It is read once after a start and after a failed task; the cost is one pass over a compacted topic.
@@ -88,9 +88,10 @@ def read_letters(bootstrap_servers: str, topic: str) -> Iterator[DeadLetter]:
     Raises:
         LettersNotDeliveredError: the topic is missing, or Kafka does not answer.
     """
+    topic = settings.dead_letter_topic
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap_servers,
+            **settings.kafka_client,
             "group.id": f"{topic}.reader",  # librdkafka wants one; nothing is committed under it
             "enable.auto.commit": False,
             "enable.partition.eof": True,

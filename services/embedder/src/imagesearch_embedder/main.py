@@ -14,18 +14,20 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from imagesearch_contract.kafka import unreachable
 from imagesearch_contract.settings import EmbedderSettings, SettingsError
 from py4j.protocol import Py4JError
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from imagesearch_embedder.offsets import Offsets, ends
 from imagesearch_embedder.progress import Report, cause
-from imagesearch_embedder.session import JavaError, open_session
+from imagesearch_embedder.session import JavaError, kafka_options, open_session
 from imagesearch_embedder.sink import IndexMismatchError, Unavailable, check_index, connect
 from imagesearch_embedder.worker import LOG_FORMAT, MESSAGE_COLUMNS, OUTCOME_SCHEMA, embed_frames
 
@@ -63,12 +65,13 @@ def run(settings: EmbedderSettings, stop: threading.Event) -> None:
         return
     with spark(settings) as session:
         stop_on_signals(stop)  # Spark has put its own handler for SIGINT, which ends in a stack trace
-        report = Report()
+        report, offsets = Report(), Offsets(settings)
         session.streams.addListener(report)
         query = embed_stream(read(session, settings), settings, report)
         log.info("embedding %s into %s with %s", settings.topic, settings.index, settings.model_label)
         while not stop.is_set() and not query.awaitTermination(1):
-            pass
+            if (progress := query.lastProgress) is not None:
+                offsets.tell(ends(progress.sources[0].endOffset))
         query.stop()
         log.info("stopped; the next start goes on from %s", settings.checkpoint_location)
 
@@ -77,7 +80,7 @@ def read(session: SparkSession, settings: EmbedderSettings) -> DataFrame:
     """The records topic, from where the checkpoint stands or else from its start."""
     return (
         session.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", settings.kafka_bootstrap_servers)
+        .options(**kafka_options(settings))
         .option("subscribe", settings.topic)
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", settings.max_records_per_trigger)
@@ -143,12 +146,18 @@ def wait_until_ready(settings: EmbedderSettings, stop: threading.Event) -> bool:
 
 def check_topics(settings: EmbedderSettings) -> None:
     """Raise `Unavailable` where Kafka or one of the two topics is not there."""
-    admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers, "log_level": 0})  # we say it ourselves
+    faults: list[KafkaError] = []
+    options: dict[str, Any] = {**settings.kafka_client, "error_cb": faults.append, "log_level": 0}
+    try:
+        admin = AdminClient(options)
+    except KafkaException as error:
+        raise Unavailable(unreachable(settings, [error.args[0]])) from error
     try:
         # Asked for by name, a missing topic might be created by the broker, with its own defaults.
         known = admin.list_topics(timeout=KAFKA_TIMEOUT).topics
     except KafkaException as error:
-        raise Unavailable(f"cannot reach Kafka at {settings.kafka_bootstrap_servers}: {error.args[0].str()}") from error
+        admin.poll(0)  # hands over what went wrong on the way
+        raise Unavailable(unreachable(settings, [*faults, error.args[0]])) from error
     if missing := [topic for topic in (settings.topic, settings.dead_letter_topic) if topic not in known]:
         raise Unavailable(
             f"no topic {' and no topic '.join(missing)}; "

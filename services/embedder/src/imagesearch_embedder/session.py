@@ -8,13 +8,19 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from imagesearch_contract.settings import EmbedderSettings
+from imagesearch_contract.settings import EmbedderSettings, KafkaConnection
 from pyspark.sql import SparkSession
 
 OLDEST_JAVA: Final = 17
 KAFKA_CONNECTOR: Final = "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0"
 FRAME_MESSAGES: Final = 256
 """Messages per Arrow frame, the unit of work in a worker: several encoder batches, so that downloads overlap with them."""
+
+_LOGIN: Final = {
+    "PLAIN": "org.apache.kafka.common.security.plain.PlainLoginModule",
+    "SCRAM-SHA-256": "org.apache.kafka.common.security.scram.ScramLoginModule",
+    "SCRAM-SHA-512": "org.apache.kafka.common.security.scram.ScramLoginModule",
+}
 
 _HOW_TO = "Install one (`apt install openjdk-17-jre-headless`, `brew install openjdk@17`, or from https://adoptium.net) or set JAVA_HOME"
 
@@ -48,15 +54,20 @@ def java_version(told: str) -> int | None:
 
 
 def spark_conf(settings: EmbedderSettings) -> dict[str, str]:
-    """Spark's configuration for these settings."""
+    """Spark's configuration for these settings.
+
+    Here is what the code relies on, and, for a Spark of this process alone, all the rest. What a cluster is asked for
+    (memory, executors, addresses) comes from `spark-defaults.conf`, which whoever deploys the driver writes: what is
+    set here would win over it.
+    """
     conf = {
         "spark.app.name": f"imagesearch-embedder {settings.topic}",
         "spark.master": settings.spark_master,
-        "spark.driver.memory": "1g",
         "spark.ui.enabled": str(settings.spark_ui_port > 0).lower(),
         "spark.ui.port": str(settings.spark_ui_port),
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "WARN",
+        "spark.redaction.regex": "(?i)secret|password|token|access[.]?key|jaas",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.maxRecordsPerBatch": str(FRAME_MESSAGES),
         # The worker process holds the loaded encoder: it has to live on from one micro-batch to the next.
@@ -67,8 +78,41 @@ def spark_conf(settings: EmbedderSettings) -> dict[str, str]:
     else:
         conf["spark.jars.packages"] = KAFKA_CONNECTOR
     if settings.spark_master.startswith("local"):
-        conf |= {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
-    return conf
+        local = "127.0.0.1"
+        return conf | {
+            "spark.driver.memory": "1g",
+            "spark.driver.host": local,
+            "spark.driver.bindAddress": local,
+        }
+    # A task has the cores that its encoder's threads use, so an executor loads the model as often as it can use it.
+    return conf | {"spark.task.cpus": str(settings.encoder_threads)}
+
+
+def kafka_options(kafka: KafkaConnection) -> dict[str, str]:
+    """What Spark's Kafka source is made with: address, trust and credentials, as Java's client calls them.
+
+    The authority goes as text, so that an executor needs no file for it.
+    """
+    options = {"bootstrap.servers": kafka.kafka_bootstrap_servers}
+    if kafka.kafka_security_protocol != "PLAINTEXT":
+        options["security.protocol"] = kafka.kafka_security_protocol
+    if kafka.kafka_security_protocol.startswith("SASL"):
+        password = kafka.kafka_password.get_secret_value() if kafka.kafka_password else ""
+        options |= {
+            "sasl.mechanism": kafka.kafka_sasl_mechanism,
+            "sasl.jaas.config": (
+                f"{_LOGIN[kafka.kafka_sasl_mechanism]} required "
+                f"username={_quoted(kafka.kafka_username or '')} password={_quoted(password)};"
+            ),
+        }
+    if kafka.kafka_ca_path:
+        options |= {"ssl.truststore.type": "PEM", "ssl.truststore.certificates": kafka.kafka_ca_path.read_text()}
+    return {f"kafka.{name}": value for name, value in options.items()}
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def open_session(settings: EmbedderSettings) -> SparkSession:

@@ -74,7 +74,7 @@ def _open_parts(settings: EmbedderSettings, replay: bool, stack: ExitStack) -> P
     encoder = _encoder(settings.model_uri, settings.mlflow_tracking_uri, settings.encoder_threads)
     submit = stack.enter_context(downloads(FetchPolicy.of(settings)))
     client = stack.enter_context(connect(settings))
-    letters = LetterBox(settings.kafka_bootstrap_servers, settings.dead_letter_topic, replay=replay)
+    letters = LetterBox(settings, replay=replay)
     return Parts(
         fetch=partial(fetch_all, submit=submit, window=settings.fetch_concurrency),
         decode=partial(decode, max_pixels=settings.max_pixels, min_side=DECODED_SIDE),
