@@ -61,7 +61,7 @@ def test_kafka_that_is_away_is_a_condition_that_heals_and_a_deletion_that_waits(
 
 def waits(platform: Platform, namespace: str) -> dict:
     said = condition(platform.api, namespace, "birds", "Ready")
-    return said if said["reason"] == "DeletionWaits" else {}
+    return said if "deletion waits" in said["message"] else {}
 
 
 def kill(process: Process) -> None:
