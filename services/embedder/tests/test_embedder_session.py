@@ -17,6 +17,13 @@ def test_jars_at_hand_are_used_and_otherwise_spark_fetches_the_connector() -> No
     assert "spark.jars.packages" not in conf
 
 
+def test_a_pattern_stands_for_the_jars_of_a_folder(tmp_path: Path) -> None:
+    for name in ("b.jar", "a.jar", "README"):
+        (tmp_path / name).touch()
+    conf = spark_conf(SETTINGS.model_copy(update={"spark_jars": (f"{tmp_path}/*.jar",)}))
+    assert conf["spark.jars"] == f"{tmp_path}/a.jar,{tmp_path}/b.jar"
+
+
 def test_a_local_spark_listens_on_the_loopback_interface_only() -> None:
     assert spark_conf(SETTINGS)["spark.driver.bindAddress"] == "127.0.0.1"
 

@@ -245,7 +245,8 @@ class EmbedderSettings(KafkaSettings, ElasticsearchSettings, FetchSettings, Mode
         default="local[2,4]", description="`local[2,4]` is two workers in this process, each task tried four times."
     )
     spark_jars: tuple[str, ...] = Field(
-        default=(), description="Jars of Spark's Kafka connector; empty lets Spark fetch them from Maven Central."
+        default=(),
+        description="Jars of Spark's Kafka connector, or patterns; empty lets Spark fetch them from Maven Central.",
     )
     spark_ui_port: int = Field(default=0, ge=0, le=65535, description="Port of Spark's own web page; 0 is none.")
     trigger_seconds: float = Field(default=5.0, ge=0)

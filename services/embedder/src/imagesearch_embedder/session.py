@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from glob import glob
 from pathlib import Path
 from typing import Final
 
@@ -74,7 +75,8 @@ def spark_conf(settings: EmbedderSettings) -> dict[str, str]:
         "spark.python.worker.reuse": "true",
     }
     if settings.spark_jars:
-        conf["spark.jars"] = ",".join(settings.spark_jars)
+        # Spark itself knows no patterns, only its command line does.
+        conf["spark.jars"] = ",".join(jar for jars in settings.spark_jars for jar in sorted(glob(jars)) or [jars])
     else:
         conf["spark.jars.packages"] = KAFKA_CONNECTOR
     if settings.spark_master.startswith("local"):
