@@ -51,9 +51,7 @@ def test_a_secret_that_is_missing_and_heals_when_it_comes(collection: Collection
 def test_a_model_that_is_not_registered(collection: Collection) -> None:
     collection.apply({"sources": [SOURCE], "model": NOWHERE})
 
-    collection.wait_until(
-        "the model is named", told(collection, "ModelNotFound", "nowhere", "imagesearch-model register")
-    )
+    collection.wait_until("the model is named", told(collection, "ModelNotRegistered", "has no model nowhere/1"))
 
 
 def test_an_image_that_cannot_be_pulled(collection: Collection) -> None:
