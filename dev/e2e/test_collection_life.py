@@ -14,7 +14,7 @@ from imagesearch_stack.collection import Collection, owners
 
 pytestmark = pytest.mark.e2e
 
-MANIFEST = "http://flickr.standins/photos/manifest.jsonl"
+MANIFEST = "http://flickr.standins.svc/photos/manifest.jsonl"
 SPEC: dict[str, Any] = {
     "sources": [
         {"name": "list", "manifest": {"url": MANIFEST}},

@@ -27,7 +27,7 @@ def one_gpu(platform: Platform) -> Iterator[None]:
 def spec(gpus: int) -> dict[str, Any]:
     """A collection whose replicas want so many."""
     return {
-        "sources": [{"name": "list", "manifest": {"url": "http://flickr.standins/photos/manifest.jsonl"}}],
+        "sources": [{"name": "list", "manifest": {"url": "http://flickr.standins.svc/photos/manifest.jsonl"}}],
         "model": {"name": "starter"},
         "serving": {"gpusPerReplica": gpus, "maxReplicas": 1},
     }

@@ -10,7 +10,7 @@ from imagesearch_stack.collection import Collection
 
 pytestmark = pytest.mark.e2e
 
-SOURCE: dict[str, Any] = {"name": "list", "manifest": {"url": "http://flickr.standins/photos/manifest.jsonl"}}
+SOURCE: dict[str, Any] = {"name": "list", "manifest": {"url": "http://flickr.standins.svc/photos/manifest.jsonl"}}
 STARTER = {"name": "starter"}
 NOWHERE = {"registry": {"name": "nowhere", "version": "1"}}
 """A model that is not there: nothing heavy is started for the collection."""

@@ -35,7 +35,7 @@ RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 IMAGES: Final = ("operator", "producer", "embedder", "encoder", "search", "flickr-standin", "kafka", "elasticsearch")
 """Those that run here. The model is registered from this machine, so its image, which carries torch, is not among them."""
 
-PICTURES_URL: Final = "http://flickr.standins/photos"
+PICTURES_URL: Final = "http://flickr.standins.svc/photos"
 EVERY_NTH_STAMP: Final = 8
 
 READY_SECONDS: Final = 900.0
