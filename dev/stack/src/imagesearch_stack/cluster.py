@@ -35,6 +35,7 @@ RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 IMAGES: Final = ("operator", "producer", "embedder", "encoder", "search", "flickr-standin", "kafka", "elasticsearch")
 """Those that run here. The model is registered from this machine, so its image, which carries torch, is not among them."""
 
+# The whole name: pictures are fetched without a pod's search list (see the fetcher's `resolve`).
 PICTURES_URL: Final = "http://flickr.standins.svc/photos"
 EVERY_NTH_STAMP: Final = 8
 
