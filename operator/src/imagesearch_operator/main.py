@@ -31,7 +31,7 @@ def main() -> int:
         settings = OperatorSettings.from_env()
         liveness = Health()
         health.serve(liveness, settings.health_port)
-        prometheus_client.disable_created_metrics()
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
         prometheus_client.start_http_server(settings.metrics_port)
         while asyncio.run(operate(settings, liveness)):
             logger.info("the cluster serves other kinds now: starting anew to watch them")

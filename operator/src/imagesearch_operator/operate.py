@@ -118,9 +118,13 @@ class Work:
         self._health.expect("poll of the stores", within_seconds=self._settings.poll_seconds + POLL_SECONDS)
         while True:
             await asyncio.sleep(self._settings.poll_seconds)
-            for key in await self._look():
-                self._queue.add(key)
-            self._health.beat("poll of the stores")
+            try:
+                for key in await self._look():
+                    self._queue.add(key)
+                self._health.beat("poll of the stores")
+            except Exception:
+                # What a store answers must not end the operator; if it goes on, the heartbeat is missed.
+                _logger.exception("the stores cannot be looked at: this is a bug of the operator")
             try:
                 if await self._api.served() != self._served:
                     return

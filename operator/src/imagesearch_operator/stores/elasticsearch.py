@@ -2,9 +2,10 @@
 
 import logging
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Self
 
 from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError, TransportError
@@ -28,6 +29,18 @@ class View:
     """Alias of a collection -> each of its indices -> documents."""
     aliases: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
+    def with_index(self, index: str) -> "View":
+        """The same, with an index that has no documents."""
+        alias = _collection(index) or ""
+        return replace(self, documents={**self.documents, alias: {index: 0, **self.documents.get(alias, {})}})
+
+    def without_index(self, index: str) -> "View":
+        """The same, without an index."""
+        alias = _collection(index) or ""
+        left = {name: count for name, count in self.documents.get(alias, {}).items() if name != index}
+        aliases = {name: holders - {index} for name, holders in self.aliases.items()}
+        return View({**self.documents, alias: left}, aliases)
+
 
 class Indices:
     """The indices and aliases of the collections."""
@@ -36,6 +49,8 @@ class Indices:
         self._client = client
         self._address = address
         self._seen: View | Unknown = Unknown("ElasticsearchNotAsked", "Elasticsearch was not looked at yet.")
+        self._since: list[Callable[[View], View]] = []
+        """What was changed since the last look began, which that look may not have seen."""
 
     @classmethod
     @asynccontextmanager
@@ -50,8 +65,11 @@ class Indices:
     async def look(self) -> None:
         """Look at Elasticsearch anew."""
         before = self._seen
+        self._since.clear()
         try:
             self._seen = await self._read()
+            for change in self._since:
+                self._seen = change(self._seen)
         except (ApiError, TransportError) as error:
             self._seen = self._error(error).unknown
         if isinstance(self._seen, Unknown) and self._seen != before:
@@ -83,9 +101,7 @@ class Indices:
         except (ApiError, TransportError) as error:
             raise self._error(error) from error
         metrics.WRITES.labels("create", "Index").inc()
-        if isinstance(self._seen, View) and alias:
-            of_collection = {index: 0, **self._seen.documents.get(alias, {})}
-            self._seen = replace(self._seen, documents={**self._seen.documents, alias: of_collection})
+        self._note(lambda seen: seen.with_index(index))
 
     async def point(self, namespace: str, collection: str, index: str) -> None:
         """Let the collection's alias point to this index alone, in one step.
@@ -103,8 +119,7 @@ class Indices:
         except (ApiError, TransportError) as error:
             raise self._error(error) from error
         metrics.WRITES.labels("update", "Alias").inc()
-        if isinstance(self._seen, View):
-            self._seen = replace(self._seen, aliases={**self._seen.aliases, alias: frozenset({index})})
+        self._note(lambda seen: replace(seen, aliases={**seen.aliases, alias: frozenset({index})}))
 
     async def drop(self, indices: Iterable[str]) -> None:
         """Delete indices; an alias goes with the last of its own.
@@ -118,10 +133,13 @@ class Indices:
             except (ApiError, TransportError) as error:
                 raise self._error(error) from error
             metrics.WRITES.labels("delete", "Index").inc()
-            alias = _collection(index)
-            if isinstance(self._seen, View) and alias:
-                left = {name: count for name, count in self._seen.documents.get(alias, {}).items() if name != index}
-                self._seen = replace(self._seen, documents={**self._seen.documents, alias: left})
+            self._note(partial(View.without_index, index=index))
+
+    def _note(self, change: Callable[[View], View]) -> None:
+        """Know of a change without looking again."""
+        self._since.append(change)
+        if isinstance(self._seen, View):
+            self._seen = change(self._seen)
 
     async def _holders(self, alias: str) -> set[str]:
         try:

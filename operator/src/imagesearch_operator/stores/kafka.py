@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
@@ -20,6 +20,8 @@ from imagesearch_operator.plan import TopicPlan
 from imagesearch_operator.stores.errors import StoreError
 
 REQUEST_SECONDS: Final = 15.0
+SETTLED_SECONDS: Final = REQUEST_SECONDS - 5
+"""Every broker knows of a topic that was created or deleted before it counts as that."""
 RESULT_SECONDS: Final = REQUEST_SECONDS + 5
 """The client gives up first, and says why."""
 _TOPIC: Final = re.compile(r"imagesearch\.[^.]+\.[^.]+(\.failed)?")
@@ -45,11 +47,21 @@ class View:
     """Kafka at one moment."""
 
     first: Mapping[str, Offsets] = field(default_factory=dict)
-    """Topic -> where each partition begins; a topic of which not every partition answers is missing."""
+    """Topic -> where each partition begins."""
     end: Mapping[str, Offsets] = field(default_factory=dict)
+    """Where each ends."""
     topics: frozenset[str] = frozenset()
+    silent: frozenset[str] = frozenset()
+    """Topics of which not every partition answered; for one that has been silent before, there are no offsets."""
     groups: Mapping[str, Offsets] = field(default_factory=dict)
     """Index -> what its embedder has committed."""
+
+    def with_topics(self, created: Mapping[str, int]) -> "View":
+        """The same, with new and empty topics of so many partitions."""
+        empty = {topic: dict.fromkeys(range(partitions), 0) for topic, partitions in created.items()}
+        return replace(
+            self, first={**empty, **self.first}, end={**empty, **self.end}, topics=self.topics | created.keys()
+        )
 
 
 class Topics:
@@ -70,12 +82,17 @@ class Topics:
             }
         )
         self._seen: View | Unknown = Unknown("KafkaNotAsked", "Kafka was not looked at yet.")
+        self._since: list[Callable[[View], View]] = []
+        """What was changed since the last look began, which that look may not have seen."""
 
     async def look(self) -> None:
         """Look at Kafka anew."""
         before = self._seen
+        self._since.clear()
         try:
             self._seen = await asyncio.to_thread(self._read, before if isinstance(before, View) else View())
+            for change in self._since:
+                self._seen = change(self._seen)
         except KafkaException as error:
             self._seen = self._error(error).unknown
         except TimeoutError:
@@ -125,9 +142,12 @@ class Topics:
             for topic in wanted
         ]
         if new:
-            await self._change(lambda: self._admin.create_topics(new), KafkaError.TOPIC_ALREADY_EXISTS)
+            await self._change(
+                lambda: self._admin.create_topics(new, operation_timeout=SETTLED_SECONDS),
+                KafkaError.TOPIC_ALREADY_EXISTS,
+            )
             metrics.WRITES.labels("create", "Topic").inc(len(new))
-            self._seen = _with_topics(self._seen, {topic.name: topic.partitions for topic in wanted})
+            self._note(lambda seen: seen.with_topics({topic.name: topic.partitions for topic in wanted}))
 
     async def drop(self, namespace: str, collection: str) -> None:
         """Delete a collection's topics.
@@ -137,9 +157,11 @@ class Topics:
         """
         topic = names.topic(namespace, collection)
         both = [topic, names.dead_letter_topic(topic)]
-        await self._change(lambda: self._admin.delete_topics(both), KafkaError.UNKNOWN_TOPIC_OR_PART)
+        await self._change(
+            lambda: self._admin.delete_topics(both, operation_timeout=SETTLED_SECONDS), KafkaError.UNKNOWN_TOPIC_OR_PART
+        )
         metrics.WRITES.labels("delete", "Topic").inc(len(both))
-        self._seen = _without_topics(self._seen, both)
+        self._note(lambda seen: replace(seen, topics=seen.topics - set(both)))
 
     async def drop_groups(self, indices: Iterable[str]) -> None:
         """Delete what is known of how far the embedders of these indices were: an index of the same name starts anew.
@@ -152,6 +174,12 @@ class Topics:
         if groups:
             await self._change(lambda: self._admin.delete_consumer_groups(groups), KafkaError.GROUP_ID_NOT_FOUND)
             metrics.WRITES.labels("delete", "ConsumerGroup").inc(len(groups))
+
+    def _note(self, change: Callable[[View], View]) -> None:
+        """Know of a change without looking again."""
+        self._since.append(change)
+        if isinstance(self._seen, View):
+            self._seen = change(self._seen)
 
     async def _change(self, ask: Callable[[], Mapping[Any, "Future[Any]"]], harmless: int) -> None:
         try:
@@ -168,7 +196,13 @@ class Topics:
         partitions = [TopicPartition(name, number) for name, topic in topics.items() for number in topic.partitions]
         first = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         end = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        return View(first, end, frozenset(topics), self._committed(end, before))
+        silent = frozenset(topic for topic in topics if topic not in first or topic not in end)
+        for topic in silent:
+            first.pop(topic, None)
+            end.pop(topic, None)
+            if topic not in before.silent:  # a new one has no leader for a moment
+                first[topic], end[topic] = before.first.get(topic, {}), before.end.get(topic, {})
+        return View(first, end, frozenset(topics), silent, self._committed(end, before))
 
     def _offsets(self, partitions: list[TopicPartition], which: OffsetSpec) -> dict[str, Offsets]:
         """Of the topics of which every partition answers."""
@@ -244,17 +278,3 @@ def _settle(ask: Callable[[], Mapping[Any, "Future[Any]"]], harmless: int) -> No
 
 def _distance(start: Offsets, end: Offsets) -> int:
     return sum(max(0, offset - start.get(partition, 0)) for partition, offset in end.items())
-
-
-def _with_topics(seen: View | Unknown, created: Mapping[str, int]) -> View | Unknown:
-    """What was seen, as if the topics had been there: empty."""
-    if isinstance(seen, Unknown):
-        return seen
-    empty = {topic: dict.fromkeys(range(partitions), 0) for topic, partitions in created.items()}
-    return View({**empty, **seen.first}, {**empty, **seen.end}, seen.topics | created.keys(), seen.groups)
-
-
-def _without_topics(seen: View | Unknown, dropped: Iterable[str]) -> View | Unknown:
-    if isinstance(seen, Unknown):
-        return seen
-    return View(seen.first, seen.end, seen.topics - set(dropped), seen.groups)

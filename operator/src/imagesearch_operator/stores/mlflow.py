@@ -94,7 +94,7 @@ class Registry:
     async def _get(self, path: str, **params: str) -> dict[str, Any] | None:
         try:
             async with self._session.get(f"{self._address}{_API}/{path}", params=params) as answer:
-                if answer.status == 404 or (answer.status == 400 and "RESOURCE_DOES_NOT_EXIST" in await answer.text()):
+                if answer.status == 404 or (answer.status == 400 and "not found" in await answer.text()):
                     return None
                 if answer.status in (401, 403):
                     raise StoreError(

@@ -1,0 +1,148 @@
+"""Kafka, Elasticsearch and MLflow as the operator asks and changes them: the real ones, and addresses where none is."""
+
+import httpx
+import pytest
+import specs
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+from imagesearch_contract import names
+from imagesearch_operator import plan
+from imagesearch_operator.facts import IndexFacts, ModelVersion, TopicFacts, Unknown
+from imagesearch_operator.live import Key
+from imagesearch_operator.plan import stores as planned
+from imagesearch_operator.spec import Model, Registry
+from imagesearch_operator.stores import connect
+from imagesearch_stack.processes import free_port
+from running import register, settings
+
+MODEL = ModelVersion("stores-test", "1", 8)
+
+
+@pytest.fixture
+async def stores(kafka_bootstrap_servers, elasticsearch_url, mlflow_tracking_uri):
+    asked = settings(
+        kafka_bootstrap_servers=kafka_bootstrap_servers,
+        elasticsearch_url=elasticsearch_url,
+        mlflow_tracking_uri=mlflow_tracking_uri,
+    )
+    async with connect(asked) as connected:
+        yield connected
+
+
+def collection(name: str):
+    return specs.collection(name, "stores-test", model={"registry": {"name": MODEL.name, "version": "1"}})
+
+
+@pytest.mark.integration
+async def test_topics_and_their_lag_are_seen_by_one_look(stores, kafka_bootstrap_servers):
+    birds = collection("kafka")
+    key = Key(birds.namespace, birds.name)
+    await stores.poll([birds])
+    assert stores.observe(birds, None).topic == TopicFacts()
+    await stores.create_topics(plan.stores.topics(birds, settings()))
+    assert stores.observe(birds, None).topic == TopicFacts(exists=True)
+    assert await stores.poll([birds]) == {key}
+    assert await stores.poll([birds]) == set()
+    await stores.create_topics(plan.stores.topics(birds, settings()))
+
+    topic = names.topic(*key)
+    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers})
+    for number in range(5):
+        producer.produce(topic, key=f"manifest:{number}", value="{}", partition=0)
+    producer.produce(names.dead_letter_topic(topic), value="{}")
+    producer.flush(30)
+    index = names.index(*key, MODEL.name, MODEL.version)
+    commit(kafka_bootstrap_servers, index, topic, 2)
+    assert await stores.poll([birds]) == {key}
+    assert stores.observe(birds, None).topic == TopicFacts(True, messages=5, dead_letters=1, lag={index: 3})
+    commit(kafka_bootstrap_servers, index, topic, 5)
+    await stores.poll([birds])
+    assert stores.observe(birds, None).topic.lag == {index: 0}
+    assert await stores.poll([birds]) == set()
+
+    await stores.drop_topics(birds)
+    await stores.drop_indices([index])
+    await stores.poll([birds])
+    assert stores.observe(birds, None).topic == TopicFacts()
+    await stores.drop_topics(birds)
+
+
+@pytest.mark.integration
+async def test_an_index_is_made_once_and_the_alias_moves_to_one_index_alone(stores, elasticsearch_url):
+    birds = collection("elasticsearch")
+    alias = names.alias(birds.namespace, birds.name)
+    await stores.poll([birds])
+    assert stores.observe(birds, None).index == IndexFacts()
+    first, second = (planned.index(birds, MODEL._replace(version=version)) for version in ("1", "2"))
+    for index in (first, second, first):
+        await stores.create_index(index)
+    await stores.point_alias(birds, first.name)
+    assert stores.observe(birds, None).index == IndexFacts({first.name: 0, second.name: 0}, first.name)
+    await stores.point_alias(birds, second.name)
+    await stores.poll([birds])
+    assert stores.observe(birds, None).index == IndexFacts({first.name: 0, second.name: 0}, second.name)
+    assert set(httpx.get(f"{elasticsearch_url}/_alias/{alias}", trust_env=False).json()) == {second.name}
+    await stores.drop_indices([first.name, second.name, "stores-test.elasticsearch.00000000"])
+    await stores.poll([birds])
+    assert stores.observe(birds, None).index == IndexFacts()
+
+
+@pytest.mark.integration
+async def test_a_model_is_found_by_name_by_version_and_by_alias(stores, mlflow_tracking_uri):
+    url = f"{mlflow_tracking_uri}/api/2.0/mlflow"
+    assert await stores.model(Model(name="stores/by-name")) is None
+    for dims in (8, 16):
+        register(mlflow_tracking_uri, "stores--by-name", dims)
+    httpx.post(
+        f"{url}/model-versions/create",
+        json={"name": "stores--by-name", "source": "s3://nowhere/model"},
+        trust_env=False,
+    )
+    httpx.post(
+        f"{url}/registered-models/alias",
+        json={"name": "stores--by-name", "alias": "live", "version": "1"},
+        trust_env=False,
+    )
+    # The last look is what counts, until the next one.
+    assert await stores.model(Model(name="stores/by-name")) is None
+    await stores.poll([specs.collection("mlflow", model={"name": "stores/by-name"})])
+    assert await stores.model(Model(name="stores/by-name")) == ModelVersion("stores--by-name", "2", 16)
+    assert await stores.model(pinned(version="1")) == ModelVersion("stores--by-name", "1", 8)
+    assert await stores.model(pinned(alias="live")) == ModelVersion("stores--by-name", "1", 8)
+    for model in (pinned(version="99"), pinned(alias="nobody"), Model(registry=Registry(name="nobody", version="1"))):
+        answer = await stores.model(model)
+        assert isinstance(answer, Unknown)
+        assert answer.reason == "ModelNotRegistered"
+    untagged = await stores.model(pinned(version="3"))
+    assert isinstance(untagged, Unknown)
+    assert untagged.reason == "ModelNotUsable"
+    assert "imagesearch-model register" in untagged.message
+
+
+async def test_stores_that_are_away_are_unknown_and_say_what_to_do():
+    nowhere = f"127.0.0.1:{free_port()}"
+    asked = settings(
+        kafka_bootstrap_servers=nowhere,
+        elasticsearch_url=f"http://{nowhere}",
+        mlflow_tracking_uri=f"http://{nowhere}",
+    )
+    birds = collection("away")
+    async with connect(asked) as stores:
+        await stores.poll([birds])
+        seen = stores.observe(birds, await stores.model(birds.spec.model))
+    facts = (seen.topic, seen.index, seen.model)
+    assert [fact.reason for fact in facts] == ["KafkaUnreachable", "ElasticsearchUnreachable", "MlflowUnreachable"]
+    assert all(nowhere in fact.message for fact in facts)
+
+
+def pinned(**version: str) -> Model:
+    return Model(registry=Registry(name="stores--by-name", **version))
+
+
+def commit(bootstrap_servers: str, index: str, topic: str, offset: int) -> None:
+    """Say how far an embedder is, as it does."""
+    group = names.consumer_group(index)
+    request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, 0, offset)])
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    for answer in admin.alter_consumer_group_offsets([request]).values():
+        answer.result(30)
