@@ -32,6 +32,7 @@ RELEASE: Final = "imagesearch"
 COLLECTION: Final = "stamps"
 RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 
+REPOSITORIES: Final = "localhost/imagesearch"
 IMAGES: Final = ("operator", "producer", "embedder", "encoder", "search", "flickr-standin", "kafka", "elasticsearch")
 """Those that run here. The model is registered from this machine, so its image, which carries torch, is not among them."""
 
@@ -117,10 +118,10 @@ def install(console: Console, processes: Processes) -> Platform:
         StackError: something is missing or did not get ready; the message says what to do.
     """
     platform = _own_cluster(console, processes) if uses_own_cluster() else _kind_cluster(processes)
-    _put_images(platform, console)
+    tags = _put_images(platform, console)
     _install_kuberay(platform, console)
-    _install_standins(platform, console)
-    _install_release(platform, console)
+    _install_standins(platform, tags, console)
+    _install_release(platform, tags, console)
     _register_model(platform, console)
     return platform
 
@@ -176,15 +177,42 @@ def _kind_cluster(processes: Processes) -> Platform:
     return Platform(kubernetes, context.removeprefix("kind-"), processes)
 
 
-def _put_images(platform: Platform, console: Console) -> None:
-    names = [f"localhost/imagesearch/{name}:dev" for name in IMAGES]
+def _put_images(platform: Platform, console: Console) -> dict[str, str]:
+    """Build the images and put them on the nodes; the tag of each, which changes with its content.
+
+    So pods of an older image are replaced, and those of the same are left alone.
+    """
     with step(console, "Images: build") as shown:
         run([str(REPOSITORY / "dev" / "images" / "build"), *IMAGES], shown)
+        tags = {name: _tag(name) for name in IMAGES}
         shown.say("")
     load = [NODE, "load"] if platform.kind is None else ["kind", "load", "docker-image", "--name", platform.kind]
     with step(console, "Images: load") as shown:
-        run([*load, *names], shown)
+        run([*load, *(f"{REPOSITORIES}/{name}:{tag}" for name, tag in tags.items())], shown)
         shown.say("")
+    return tags
+
+
+def _tag(name: str) -> str:
+    """Tag a built image by its content; the tag."""
+    # The two speak alike here. Docker comes first for `dev/images/build`, too.
+    engine = "docker" if _output("docker", "info") is not None else "buildah"
+    built = f"{REPOSITORIES}/{name}:dev"
+    identity = _output(engine, "images", "--no-trunc", "--quiet", built)
+    if not identity:
+        raise StackError(f"{engine} has no image {built} although it was built just now; `{engine} images` lists them")
+    tag = identity.strip().removeprefix("sha256:")[:12]
+    _output(engine, "tag", built, f"{REPOSITORIES}/{name}:{tag}")
+    return tag
+
+
+def _output(*command: str) -> str | None:
+    """What a command prints; None if it is not here, or fails."""
+    if shutil.which(command[0]) is None:
+        return None
+    env = {**os.environ, "STORAGE_DRIVER": "overlay"}  # as dev/images/build
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=env)  # noqa: S603 - our own commands
+    return done.stdout if done.returncode == 0 else None
 
 
 def _install_kuberay(platform: Platform, console: Console) -> None:
@@ -198,7 +226,7 @@ def _install_kuberay(platform: Platform, console: Console) -> None:
             )
 
 
-def _install_standins(platform: Platform, console: Console) -> None:
+def _install_standins(platform: Platform, tags: Mapping[str, str], console: Console) -> None:
     with step(console, "Sample pictures, and a stand-in for Flickr that serves them") as shown:
         folder = cluster_home() / "pictures"
         count = write_pictures(downloads.stamps_dir(shown.receive), folder)
@@ -207,6 +235,7 @@ def _install_standins(platform: Platform, console: Console) -> None:
             run(["docker", "exec", node, "mkdir", "-p", str(folder.parent)], shown)
             run(["docker", "cp", str(folder), f"{node}:{folder.parent}"], shown)
         manifest = (FOLDER / "standins.yaml").read_text().replace("PICTURES", str(folder))
+        manifest = manifest.replace("flickr-standin:dev", f"flickr-standin:{tags['flickr-standin']}")
         platform.kubernetes.kubectl("apply", "--server-side", "--filename", "-", stdin=manifest)
         rollout = ("rollout", "status", "deployment/flickr", "--namespace", "standins", "--timeout", "120s")
         platform.kubernetes.kubectl(*rollout)
@@ -229,7 +258,7 @@ def write_pictures(stamps: Path, folder: Path) -> int:
     return len(manifest.read_text().splitlines())
 
 
-def _install_release(platform: Platform, console: Console) -> None:
+def _install_release(platform: Platform, tags: Mapping[str, str], console: Console) -> None:
     with step(console, "Helm: operator, search, MLflow, Kafka, Elasticsearch") as shown:
         kubernetes = platform.kubernetes
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RELEASE, "labels": RESTRICTED}}
@@ -239,11 +268,22 @@ def _install_release(platform: Platform, console: Console) -> None:
             [
                 *(program("helm"), "upgrade", "--install", RELEASE, chart, "--namespace", RELEASE),
                 *("--kubeconfig", str(kubernetes.kubeconfig), "--values", str(FOLDER / "values.yaml")),
+                *(argument for setting in _image_settings(tags) for argument in ("--set-string", setting)),
                 *("--wait", "--timeout", "10m"),
             ],
             shown,
         )
         shown.say("")
+
+
+def _image_settings(tags: Mapping[str, str]) -> list[str]:
+    """The chart's values that name these images."""
+    embedded = ("kafka", "elasticsearch")
+    return [
+        f"{name}.embedded.image.tag={tag}" if name in embedded else f"images.{name}.tag={tag}"
+        for name, tag in tags.items()
+        if name != "flickr-standin"
+    ]
 
 
 def _register_model(platform: Platform, console: Console) -> None:
