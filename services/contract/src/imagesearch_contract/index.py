@@ -67,7 +67,12 @@ def index_body(
     Vectors have unit length, so the similarity is `dot_product` and a hit's score is `(1 + cosine) / 2`.
     """
     return {
-        "settings": {"number_of_shards": shards, "number_of_replicas": replicas},
+        "settings": {
+            "number_of_shards": shards,
+            "number_of_replicas": replicas,
+            # Written down, it holds also while nobody searches: by default the counts of such an index stand still.
+            "refresh_interval": "5s",
+        },
         "mappings": {
             "dynamic": False,
             "_meta": {META_KEY: meta.model_dump()},
