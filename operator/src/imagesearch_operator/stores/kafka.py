@@ -3,9 +3,11 @@
 import asyncio
 import logging
 import re
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
@@ -20,8 +22,8 @@ from imagesearch_operator.plan import TopicPlan
 from imagesearch_operator.stores.errors import StoreError
 
 REQUEST_SECONDS: Final = 15.0
-SETTLED_SECONDS: Final = REQUEST_SECONDS - 5
-"""Every broker knows of a topic that was created or deleted before it counts as that."""
+SETTLED_SECONDS: Final = 10.0
+"""So long is waited for brokers to hear of a topic that the controller has created."""
 RESULT_SECONDS: Final = REQUEST_SECONDS + 5
 """The client gives up first, and says why."""
 _TOPIC: Final = re.compile(r"imagesearch\.[^.]+\.[^.]+(\.failed)?")
@@ -142,10 +144,9 @@ class Topics:
             for topic in wanted
         ]
         if new:
-            await self._change(
-                lambda: self._admin.create_topics(new, operation_timeout=SETTLED_SECONDS),
-                KafkaError.TOPIC_ALREADY_EXISTS,
-            )
+            await self._change(lambda: self._admin.create_topics(new), KafkaError.TOPIC_ALREADY_EXISTS)
+            with suppress(KafkaException):
+                await asyncio.to_thread(self._await_topics, {topic.name for topic in wanted})
             metrics.WRITES.labels("create", "Topic").inc(len(new))
             self._note(lambda seen: seen.with_topics({topic.name: topic.partitions for topic in wanted}))
 
@@ -157,9 +158,7 @@ class Topics:
         """
         topic = names.topic(namespace, collection)
         both = [topic, names.dead_letter_topic(topic)]
-        await self._change(
-            lambda: self._admin.delete_topics(both, operation_timeout=SETTLED_SECONDS), KafkaError.UNKNOWN_TOPIC_OR_PART
-        )
+        await self._change(lambda: self._admin.delete_topics(both), KafkaError.UNKNOWN_TOPIC_OR_PART)
         metrics.WRITES.labels("delete", "Topic").inc(len(both))
         self._note(lambda seen: replace(seen, topics=seen.topics - set(both)))
 
@@ -188,6 +187,14 @@ class Topics:
             raise self._error(error) from error
         except TimeoutError as error:
             raise self._error(KafkaException(KafkaError(KafkaError._TIMED_OUT))) from error
+
+    def _await_topics(self, created: set[str]) -> None:
+        """Wait until a look finds them; else the next one would take them for missing."""
+        deadline = time.monotonic() + SETTLED_SECONDS
+        while not created <= self._admin.list_topics(timeout=REQUEST_SECONDS).topics.keys():
+            if time.monotonic() > deadline:
+                return
+            time.sleep(0.05)
 
     def _read(self, before: View) -> View:
         self._trouble = None
