@@ -100,7 +100,9 @@ def cluster_up(console: Console) -> None:
             platform.kubernetes.kubectl("apply", "--server-side", "--filename", str(FOLDER / "stamps.yaml"))
             shown.say(wait_until_ready(platform.kubernetes, COLLECTION, "default", shown))
         console.print()
-        console.print(platform.kubernetes.kubectl("get", "imagecollections", "--all-namespaces"), markup=False)
+        console.print(
+            platform.kubernetes.kubectl("get", "imagecollections", "--all-namespaces"), markup=False, soft_wrap=True
+        )
         for line in _welcome(platform):
             console.print(line, soft_wrap=True)
 
