@@ -15,6 +15,8 @@ from imagesearch_stack.collection import Collection, owners
 pytestmark = pytest.mark.e2e
 
 MANIFEST = "http://flickr.standins.svc/photos/manifest.jsonl"
+SMALL = {"requests": {"cpu": "100m"}}
+"""Two collections and a second replica have to fit onto a node of two cores."""
 SPEC: dict[str, Any] = {
     "sources": [
         {"name": "list", "manifest": {"url": MANIFEST}},
@@ -25,7 +27,8 @@ SPEC: dict[str, Any] = {
         },
     ],
     "model": {"name": "starter"},
-    "serving": {"maxReplicas": 2, "targetOngoingRequests": 1},
+    "embedding": {"resources": SMALL},
+    "serving": {"maxReplicas": 2, "targetOngoingRequests": 1, "resources": SMALL},
 }
 COME_BACK_SECONDS = 30
 """Repairs take seconds; a busy node may take its time."""
@@ -118,7 +121,7 @@ def test_an_operator_that_is_killed_in_the_middle_goes_on_where_it_was(
     first: Collection, second: Collection, platform: Platform
 ) -> None:
     """And two collections of one model have one RayService between them."""
-    second.apply({"sources": [{"name": "list", "manifest": {"url": MANIFEST}}], "model": {"name": "starter"}})
+    second.apply({key: SPEC[key] for key in ("model", "embedding", "serving")} | {"sources": SPEC["sources"][:1]})
     second.wait_until("the operator has begun", lambda: second.own("cronjobs"), 60)
     platform.kubernetes.kubectl(
         *("delete", "pods", "--namespace", RELEASE, "--selector", "app.kubernetes.io/component=operator"),
