@@ -4,8 +4,6 @@
 set -euo pipefail
 
 if [ "${1:-}" != executor ]; then
-  jars=(/opt/spark/connector/*.jar)
-  export IMAGESEARCH_SPARK_JARS=${IMAGESEARCH_SPARK_JARS:-$(IFS=,; echo "${jars[*]}")}
   exec imagesearch-embedder "$@"
 fi
 

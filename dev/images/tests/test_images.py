@@ -49,7 +49,8 @@ def chart_images() -> dict[str, str]:
 
 
 def project(member: Path) -> dict[str, Any]:
-    return tomllib.loads((member / "pyproject.toml").read_text())["project"]
+    described: dict[str, Any] = tomllib.loads((member / "pyproject.toml").read_text())["project"]
+    return described
 
 
 def needed(member: Path, extras: frozenset[str]) -> set[Path]:
