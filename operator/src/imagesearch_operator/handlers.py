@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import kopf
@@ -92,9 +93,11 @@ def _session(health: Health, kwargs: dict[str, Any]) -> kopf.AiohttpSession:
     if found is None:
         raise kopf.PermanentError("no credentials for the Kubernetes API: run in a pod, or set KUBECONFIG")
 
+    prefix = urlsplit(found.server).path.rstrip("/")  # of an API server behind a proxy
+
     async def ended(_session: Any, _context: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         if params.url.query.get("watch") == "true" and params.response.status == 200:
-            health.beat(f"watch of {params.url.path}")
+            health.beat(f"watch of {params.url.path.removeprefix(prefix)}")
 
     trace = aiohttp.TraceConfig()
     trace.on_request_end.append(ended)
