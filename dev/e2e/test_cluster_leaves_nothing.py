@@ -18,7 +18,7 @@ TRACES = r"""
 ip -oneline link; ip route; nft list ruleset
 grep -F "$CLUSTER_HOME/" /proc/mounts
 find /run/netns /run/containerd /var/lib/cni /var/log/containers ! -type d 2>/dev/null
-find /sys/fs/cgroup -type d -path "*imagesearch-cluster-*"
+find /sys/fs/cgroup -type d -path "*/$(. "${CLUSTER%/*}/settings"; echo "$cgroup")*"
 pgrep -af -- "$CLUSTER_HOME/"
 sysctl net.ipv4.ip_forward vm.overcommit_memory kernel.panic kernel.panic_on_oops
 """
