@@ -87,7 +87,7 @@ def guarded_kafka(kafka: Kafka, guard: "Guard") -> "KafkaConnection":
         kafka_bootstrap_servers=kafka.guarded,
         kafka_security_protocol="SASL_SSL",
         kafka_username=guard.username,
-        kafka_password=guard.password,  # type: ignore[arg-type] # pydantic makes it a secret
+        kafka_password=guard.password,
         kafka_ca_path=guard.certificate.authority,
     )
 
@@ -114,7 +114,7 @@ def guarded_elasticsearch(processes: "Processes", run_dir: Path, guard: "Guard")
     return ElasticsearchSettings(
         elasticsearch_url=servers.wait_for_elasticsearch(process, port, guard),
         elasticsearch_username=guard.username,
-        elasticsearch_password=guard.password,  # type: ignore[arg-type] # pydantic makes it a secret
+        elasticsearch_password=guard.password,
         elasticsearch_ca_path=guard.certificate.authority,
     )
 
