@@ -1,7 +1,7 @@
-"""The platform on a real cluster, for the end-to-end tests: brought up by the first that asks, and left up.
+"""The platform on a real cluster, for the end-to-end tests: brought up by the first that asks, and removed after the last.
 
-`make cluster-down` removes it. With CI=true the tests run or fail; elsewhere they are skipped, with the reason, where no
-cluster can be had.
+A cluster that was up before stays up (`make cluster`, to look at what a test left). With CI=true the tests run or
+fail; elsewhere they are skipped, with the reason, where no cluster can be had.
 """
 
 import json
@@ -11,7 +11,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from imagesearch_stack.cluster import RESTRICTED, Platform, install, why_no_cluster
+from imagesearch_stack.cluster import (
+    RESTRICTED,
+    Platform,
+    cluster_down,
+    install,
+    own_kubeconfig,
+    uses_own_cluster,
+    why_no_cluster,
+)
 from imagesearch_stack.collection import Collection
 from imagesearch_stack.processes import Processes
 from rich.console import Console
@@ -36,13 +44,19 @@ def cluster_can_run() -> None:
 
 
 @pytest.fixture(scope="session")
-def platform(request: pytest.FixtureRequest) -> Platform:
+def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
     """The platform, installed, with the starter model registered; collections are the tests' own to make and remove."""
     request.getfixturevalue("cluster_can_run")
     processes: Processes = request.getfixturevalue("processes")
     capture = request.config.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
-        return install(Console(), processes)
+    stays = not uses_own_cluster() or own_kubeconfig().exists()
+    try:
+        with capture.global_and_fixture_disabled():
+            platform = install(Console(), processes)
+        yield platform
+    finally:
+        if not stays:
+            cluster_down(Console())
 
 
 @pytest.fixture(scope="module")
