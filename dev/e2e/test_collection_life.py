@@ -209,8 +209,15 @@ def wanted_topics(collection: Collection) -> set[str]:
     return {topic, names.dead_letter_topic(topic)}
 
 
+LIST_TOPICS = """
+import os
+from confluent_kafka.admin import AdminClient
+kafka = AdminClient({"bootstrap.servers": os.environ["IMAGESEARCH_KAFKA_BOOTSTRAP_SERVERS"]})
+print(*kafka.list_topics(timeout=30).topics)
+"""
+
+
 def topics(platform: Platform) -> set[str]:
-    """The topics of the cluster's Kafka."""
-    tool = "java -cp '/opt/kafka/libs/*' org.apache.kafka.tools.TopicCommand --bootstrap-server localhost:9092 --list"
-    pod = ("exec", "--namespace", RELEASE, f"statefulset/{RELEASE}-kafka", "--", "sh", "-c", tool)
+    """The topics of the cluster's Kafka, as a pod beside it sees them."""
+    pod = ("exec", "--namespace", RELEASE, f"deployment/{RELEASE}-operator", "--", "python", "-c", LIST_TOPICS)
     return set(platform.kubernetes.kubectl(*pod).split())
