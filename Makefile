@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 CACHE := $(HOME)/.cache/imagesearch
 MEMBERS := $(wildcard operator/pyproject.toml services/*/pyproject.toml dev/*/pyproject.toml)
 MEMBER_DIRS := $(MEMBERS:/pyproject.toml=)
-PYTHON_CODE := $(MEMBER_DIRS) bench charts dev/images conftest.py
+PYTHON_CODE := $(MEMBER_DIRS) bench charts dev/images dev/e2e conftest.py
 TYPED_CODE := $(addsuffix /src,$(MEMBER_DIRS)) bench conftest.py
 
 # Compiled bytecode is kept: without it every process that imports ray or mlflow starts seconds later.
