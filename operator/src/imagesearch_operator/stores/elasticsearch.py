@@ -1,9 +1,8 @@
 """Elasticsearch: the collections' indices, how many documents are in them, and which one each alias points to."""
 
-import logging
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Self
@@ -15,10 +14,10 @@ from imagesearch_contract.settings import ElasticsearchSettings
 from imagesearch_operator import metrics
 from imagesearch_operator.facts import IndexFacts, Unknown
 from imagesearch_operator.stores.errors import StoreError
+from imagesearch_operator.stores.memory import Memory
 
 REQUEST_SECONDS: Final = 15.0
 _HASH: Final = re.compile(r"[0-9a-f]{8}")
-_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,9 +47,7 @@ class Indices:
     def __init__(self, client: AsyncElasticsearch, address: str) -> None:
         self._client = client
         self._address = address
-        self._seen: View | Unknown = Unknown("ElasticsearchNotAsked", "Elasticsearch was not looked at yet.")
-        self._since: list[Callable[[View], View]] = []
-        """What was changed since the last look began, which that look may not have seen."""
+        self._memory: Memory[View] = Memory(Unknown("ElasticsearchNotAsked", "Elasticsearch was not looked at yet."))
 
     @classmethod
     @asynccontextmanager
@@ -64,25 +61,17 @@ class Indices:
 
     async def look(self) -> None:
         """Look at Elasticsearch anew."""
-        before = self._seen
-        self._since.clear()
-        try:
-            self._seen = await self._read()
-            for change in self._since:
-                self._seen = change(self._seen)
-        except (ApiError, TransportError) as error:
-            self._seen = self._error(error).unknown
-        if isinstance(self._seen, Unknown) and self._seen != before:
-            _logger.warning("%s", self._seen.message)
+        await self._memory.look(self._read)
 
     def of(self, namespace: str, collection: str) -> IndexFacts | Unknown:
         """What was seen of a collection's indices."""
-        if isinstance(self._seen, Unknown):
-            return self._seen
+        seen = self._memory.seen
+        if isinstance(seen, Unknown):
+            return seen
         alias = names.alias(namespace, collection)
-        pointed = self._seen.aliases.get(alias, frozenset())
+        pointed = seen.aliases.get(alias, frozenset())
         # An alias on several indices is nobody's search: as good as none, so that it is set right.
-        return IndexFacts(self._seen.documents.get(alias, {}), next(iter(pointed)) if len(pointed) == 1 else None)
+        return IndexFacts(seen.documents.get(alias, {}), next(iter(pointed)) if len(pointed) == 1 else None)
 
     async def create(self, index: str, body: Mapping[str, Any]) -> None:
         """Create the index unless it is there.
@@ -90,18 +79,17 @@ class Indices:
         Raises:
             StoreError: Elasticsearch refused.
         """
-        alias = _collection(index)
-        if isinstance(self._seen, View) and alias and index in self._seen.documents.get(alias, {}):
+        alias, seen = _collection(index), self._memory.seen
+        if not isinstance(seen, Unknown) and alias and index in seen.documents.get(alias, {}):
             return
-        try:
-            await self._client.indices.create(index=index, settings=body["settings"], mappings=body["mappings"])
-        except BadRequestError as error:
-            if error.error != "resource_already_exists_exception":
-                raise self._error(error) from error
-        except (ApiError, TransportError) as error:
-            raise self._error(error) from error
+        with self._translated():
+            try:
+                await self._client.indices.create(index=index, settings=body["settings"], mappings=body["mappings"])
+            except BadRequestError as error:
+                if error.error != "resource_already_exists_exception":
+                    raise
         metrics.WRITES.labels("create", "Index").inc()
-        self._note(lambda seen: seen.with_index(index))
+        self._memory.note(lambda seen: seen.with_index(index))
 
     async def point(self, namespace: str, collection: str, index: str) -> None:
         """Let the collection's alias point to this index alone, in one step.
@@ -110,16 +98,14 @@ class Indices:
             StoreError: Elasticsearch refused.
         """
         alias = names.alias(namespace, collection)
-        try:
+        with self._translated():
             holders = await self._holders(alias)
             if holders == {index}:
                 return
             gone = [{"remove": {"index": holder, "alias": alias}} for holder in sorted(holders - {index})]
             await self._client.indices.update_aliases(actions=[*gone, {"add": {"index": index, "alias": alias}}])
-        except (ApiError, TransportError) as error:
-            raise self._error(error) from error
         metrics.WRITES.labels("update", "Alias").inc()
-        self._note(lambda seen: replace(seen, aliases={**seen.aliases, alias: frozenset({index})}))
+        self._memory.note(lambda seen: replace(seen, aliases={**seen.aliases, alias: frozenset({index})}))
 
     async def drop(self, indices: Iterable[str]) -> None:
         """Delete indices; an alias goes with the last of its own.
@@ -128,18 +114,18 @@ class Indices:
             StoreError: Elasticsearch refused.
         """
         for index in indices:
-            try:
+            with self._translated():
                 await self._client.indices.delete(index=index, ignore_unavailable=True)
-            except (ApiError, TransportError) as error:
-                raise self._error(error) from error
             metrics.WRITES.labels("delete", "Index").inc()
-            self._note(partial(View.without_index, index=index))
+            self._memory.note(partial(View.without_index, index=index))
 
-    def _note(self, change: Callable[[View], View]) -> None:
-        """Know of a change without looking again."""
-        self._since.append(change)
-        if isinstance(self._seen, View):
-            self._seen = change(self._seen)
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """What the client raises becomes a `StoreError`."""
+        try:
+            yield
+        except (ApiError, TransportError) as error:
+            raise self._error(error) from error
 
     async def _holders(self, alias: str) -> set[str]:
         try:
@@ -148,14 +134,16 @@ class Indices:
             return set()
 
     async def _read(self) -> View:
-        rows = await self._client.cat.indices(format="json", h="index,docs.count", expand_wildcards="open")
+        with self._translated():
+            rows = await self._client.cat.indices(format="json", h="index,docs.count", expand_wildcards="open")
+            entries = await self._client.indices.get_alias(index="*")
         documents: dict[str, dict[str, int]] = {}
         for row in rows:
             alias = _collection(row["index"])  # type: ignore[index]
             if alias:
                 documents.setdefault(alias, {})[row["index"]] = int(row["docs.count"] or 0)  # type: ignore[index]
         aliases: dict[str, set[str]] = {}
-        for index, entry in (await self._client.indices.get_alias(index="*")).items():
+        for index, entry in entries.items():
             for alias in entry["aliases"]:
                 aliases.setdefault(alias, set()).add(index)
         return View(documents, {alias: frozenset(holders) for alias, holders in aliases.items()})

@@ -1,7 +1,6 @@
 """Kafka: which topics there are, how much is in them, and how far each embedder has come."""
 
 import asyncio
-import logging
 import re
 import time
 from collections import defaultdict
@@ -9,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
@@ -20,6 +20,7 @@ from imagesearch_operator import metrics
 from imagesearch_operator.facts import TopicFacts, Unknown
 from imagesearch_operator.plan import TopicPlan
 from imagesearch_operator.stores.errors import StoreError
+from imagesearch_operator.stores.memory import Memory
 
 REQUEST_SECONDS: Final = 15.0
 SETTLED_SECONDS: Final = 10.0
@@ -37,7 +38,6 @@ _REFUSALS: Final = frozenset(
         KafkaError.CLUSTER_AUTHORIZATION_FAILED,
     }
 )
-_logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Offsets = dict[int, int]
@@ -83,34 +83,24 @@ class Topics:
                 "reconnect.backoff.max.ms": 5_000,
             }
         )
-        self._seen: View | Unknown = Unknown("KafkaNotAsked", "Kafka was not looked at yet.")
-        self._since: list[Callable[[View], View]] = []
-        """What was changed since the last look began, which that look may not have seen."""
+        self._memory: Memory[View] = Memory(Unknown("KafkaNotAsked", "Kafka was not looked at yet."))
 
     async def look(self) -> None:
         """Look at Kafka anew."""
-        before = self._seen
-        self._since.clear()
-        try:
-            self._seen = await asyncio.to_thread(self._read, before if isinstance(before, View) else View())
-            for change in self._since:
-                self._seen = change(self._seen)
-        except KafkaException as error:
-            self._seen = self._error(error).unknown
-        except TimeoutError:
-            self._seen = self._error(KafkaException(KafkaError(KafkaError._TIMED_OUT))).unknown
-        if isinstance(self._seen, Unknown) and self._seen != before:
-            _logger.warning("%s", self._seen.message)
+        before = self._memory.seen
+        known = View() if isinstance(before, Unknown) else before
+        await self._memory.look(lambda: self._ask(partial(self._read, known)))
 
     def of(self, namespace: str, collection: str) -> TopicFacts | Unknown:
         """What was seen of a collection's topics."""
-        if isinstance(self._seen, Unknown):
-            return self._seen
+        seen = self._memory.seen
+        if isinstance(seen, Unknown):
+            return seen
         topic = names.topic(namespace, collection)
         failed = names.dead_letter_topic(topic)
-        if not {topic, failed} <= self._seen.topics:
+        if not {topic, failed} <= seen.topics:
             return TopicFacts()
-        end = self._seen.end
+        end = seen.end
         if topic not in end or failed not in end:
             return Unknown(
                 "KafkaPartitionsOffline", f"Topic {topic} has partitions without a leader. Kafka has to be mended."
@@ -118,11 +108,11 @@ class Topics:
         prefix = f"{names.alias(namespace, collection)}."
         return TopicFacts(
             exists=True,
-            messages=_distance(self._seen.first[topic], end[topic]),
-            dead_letters=_distance(self._seen.first[failed], end[failed]),
+            messages=_distance(seen.first[topic], end[topic]),
+            dead_letters=_distance(seen.first[failed], end[failed]),
             lag={
-                index: _distance({**self._seen.first[topic], **committed}, end[topic])
-                for index, committed in self._seen.groups.items()
+                index: _distance({**seen.first[topic], **committed}, end[topic])
+                for index, committed in seen.groups.items()
                 if index.startswith(prefix)
             },
         )
@@ -133,7 +123,8 @@ class Topics:
         Raises:
             StoreError: Kafka refused.
         """
-        wanted = [topic for topic in topics if not isinstance(self._seen, View) or topic.name not in self._seen.topics]
+        seen = self._memory.seen
+        wanted = [topic for topic in topics if isinstance(seen, Unknown) or topic.name not in seen.topics]
         new = [
             NewTopic(
                 topic.name,
@@ -148,7 +139,7 @@ class Topics:
             with suppress(KafkaException):
                 await asyncio.to_thread(self._await_topics, {topic.name for topic in wanted})
             metrics.WRITES.labels("create", "Topic").inc(len(new))
-            self._note(lambda seen: seen.with_topics({topic.name: topic.partitions for topic in wanted}))
+            self._memory.note(lambda seen: seen.with_topics({topic.name: topic.partitions for topic in wanted}))
 
     async def drop(self, namespace: str, collection: str) -> None:
         """Delete a collection's topics.
@@ -160,7 +151,7 @@ class Topics:
         both = [topic, names.dead_letter_topic(topic)]
         await self._change(lambda: self._admin.delete_topics(both), KafkaError.UNKNOWN_TOPIC_OR_PART)
         metrics.WRITES.labels("delete", "Topic").inc(len(both))
-        self._note(lambda seen: replace(seen, topics=seen.topics - set(both)))
+        self._memory.note(lambda seen: replace(seen, topics=seen.topics - set(both)))
 
     async def drop_groups(self, indices: Iterable[str]) -> None:
         """Delete what is known of how far the embedders of these indices were: an index of the same name starts anew.
@@ -168,21 +159,24 @@ class Topics:
         Raises:
             StoreError: Kafka refused.
         """
-        known = self._seen.groups if isinstance(self._seen, View) else None
+        seen = self._memory.seen
+        known = None if isinstance(seen, Unknown) else seen.groups
         groups = [names.consumer_group(index) for index in indices if known is None or index in known]
         if groups:
             await self._change(lambda: self._admin.delete_consumer_groups(groups), KafkaError.GROUP_ID_NOT_FOUND)
             metrics.WRITES.labels("delete", "ConsumerGroup").inc(len(groups))
 
-    def _note(self, change: Callable[[View], View]) -> None:
-        """Know of a change without looking again."""
-        self._since.append(change)
-        if isinstance(self._seen, View):
-            self._seen = change(self._seen)
-
     async def _change(self, ask: Callable[[], Mapping[Any, "Future[Any]"]], harmless: int) -> None:
+        await self._ask(partial(_settle, ask, harmless))
+
+    async def _ask(self, ask: Callable[[], T]) -> T:
+        """Wait in a thread for what blocks.
+
+        Raises:
+            StoreError: Kafka refused, or does not answer.
+        """
         try:
-            await asyncio.to_thread(_settle, ask, harmless)
+            return await asyncio.to_thread(ask)
         except KafkaException as error:
             raise self._error(error) from error
         except TimeoutError as error:
