@@ -36,6 +36,8 @@ class Live:
         """Versions at which objects were deleted: an answer that was on its way must not bring them back."""
         self._of_collection: defaultdict[Key, set[Id]] = defaultdict(set)
         self._of_shared: defaultdict[tuple[str, str], set[Id]] = defaultdict(set)
+        self._collections: dict[Key, None] = {}
+        """In the order in which they came: every reconcile asks for its siblings, and there are far more objects than these."""
         self._parsed: dict[Key, tuple[int, Collection]] = {}
 
     def put(self, live: Manifest) -> bool:
@@ -107,7 +109,7 @@ class Live:
 
     def collections(self) -> list[Key]:
         """Every collection."""
-        return [Key(at.namespace, at.name) for at in self._objects if at.kind == COLLECTION.name]
+        return list(self._collections)
 
     def siblings(self, namespace: str) -> tuple[Collection, ...]:
         """The readable collections of a namespace that are not being deleted, oldest first."""
@@ -137,7 +139,7 @@ class Live:
         if at.kind == COLLECTION.name:
             return {Key(at.namespace, at.name)}
         keys = _owners(live)
-        shared = _label(live, naming.SHARED)
+        shared = label(live, naming.SHARED)
         if at.kind == POD.name and shared is not None:
             for of in self._of_shared[at.namespace, shared]:
                 if of.kind != POD.name:
@@ -152,27 +154,30 @@ class Live:
 
     def _link(self, at: Id, live: Manifest) -> None:
         if at.kind == COLLECTION.name:
+            self._collections[Key(at.namespace, at.name)] = None
             return
         for key in _owners(live):
             self._of_collection[key].add(at)
-        shared = _label(live, naming.SHARED)
+        shared = label(live, naming.SHARED)
         if shared is not None:
             self._of_shared[at.namespace, shared].add(at)
 
     def _unlink(self, at: Id, known: Manifest) -> None:
         if at.kind == COLLECTION.name:
-            self._parsed.pop(Key(at.namespace, at.name), None)
+            key = Key(at.namespace, at.name)
+            self._collections.pop(key, None)
+            self._parsed.pop(key, None)
             return
         for key in _owners(known):
             self._of_collection[key].discard(at)
-        shared = _label(known, naming.SHARED)
+        shared = label(known, naming.SHARED)
         if shared is not None:
             self._of_shared[at.namespace, shared].discard(at)
 
 
 def is_shared(live: Manifest) -> bool:
     """Whether the collections of a namespace share the object."""
-    return _label(live, naming.SHARED) is not None
+    return label(live, naming.SHARED) is not None
 
 
 def owner_references(live: Manifest) -> list[Manifest]:
@@ -189,11 +194,12 @@ def is_leaving(live: Manifest) -> bool:
 def _owners(live: Manifest) -> set[Key]:
     namespace = live["metadata"]["namespace"]
     keys = {Key(namespace, reference["name"]) for reference in owner_references(live)}
-    collection = _label(live, naming.COLLECTION)
+    collection = label(live, naming.COLLECTION)
     return keys if collection is None else keys | {Key(namespace, collection)}
 
 
-def _label(live: Manifest, name: str) -> str | None:
+def label(live: Manifest, name: str) -> str | None:
+    """The value of an object's label; None where it has none of that name."""
     value = (live["metadata"].get("labels") or {}).get(name)
     return None if value is None else str(value)
 

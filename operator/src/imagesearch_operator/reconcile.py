@@ -19,7 +19,7 @@ from imagesearch_operator.cluster import Cluster, ClusterError, ConflictError, I
 from imagesearch_operator.compare import digest, needs_apply, plan_hash, with_hash
 from imagesearch_operator.facts import Facts, Manifest, ModelVersion, Unknown
 from imagesearch_operator.kinds import Id, id_of
-from imagesearch_operator.live import Key, Live, is_leaving, is_shared, owner_references
+from imagesearch_operator.live import Key, Live, is_leaving, is_shared, label, owner_references
 from imagesearch_operator.logs import Log, logger_for
 from imagesearch_operator.lookup import FRESH_SECONDS, Lookup
 from imagesearch_operator.plan import Plan
@@ -249,7 +249,7 @@ class Reconciler:
         errors = []
         for child in facts.children:
             # What hangs on a store is left alone while the store does not answer: the plan may not know of it.
-            may_go = stores_answer or _component(child) == "producer"
+            may_go = stores_answer or label(child, naming.COMPONENT) == "producer"
             if id_of(child) in wanted or not may_go or not _is_owned(child, collection.uid):
                 continue
             try:
@@ -367,20 +367,9 @@ class Reconciler:
             f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)[:5]
         )
         before = body.get("status") or {}
-        condition = {
-            "type": "Ready",
-            "status": "False",
-            "reason": "SpecNotUnderstood",
-            "message": f"this operator cannot read the collection ({faults}): install the CRD of the operator's own "
-            "version, and apply the collection again",
-            "observedGeneration": body["metadata"].get("generation", 1),
-        }
-        known: Manifest = next((one for one in before.get("conditions", ()) if one["type"] == "Ready"), {})
-        if {**known, "lastTransitionTime": None} == {**condition, "lastTransitionTime": None}:
+        told = status.not_understood(before, body["metadata"].get("generation", 1), self._now(), faults)
+        if status.find(before, "Ready") == told["conditions"][0]:
             return
-        now = self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        since = known["lastTransitionTime"] if known.get("status") == "False" else now
-        told = {"conditions": [{**condition, "lastTransitionTime": since}]}
         metrics.show_conditions(key, told["conditions"])
         self._live.put(await self._cluster.write_status(Id(kinds.COLLECTION.name, *key), told))
 
@@ -396,11 +385,6 @@ def _failure(at: Id, error: ClusterError) -> ApplyError:
 def _is_owned(child: Manifest, uid: str) -> bool:
     """Whether it is the collection's own doing; a Job that its CronJob made, say, is not."""
     return any(reference["uid"] == uid for reference in owner_references(child))
-
-
-def _component(child: Manifest) -> str | None:
-    component: str | None = (child["metadata"].get("labels") or {}).get(naming.COMPONENT)
-    return component
 
 
 def _id(collection: Collection) -> Id:

@@ -1,7 +1,7 @@
 """What a collection's status says: conditions in words that help, and counts. Pure; the same facts give the same status."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
 from imagesearch_operator import naming, verdicts
@@ -67,7 +67,10 @@ def status(collection: Collection, facts: Facts, plan: Plan, errors: Sequence[Ap
     }
     result: Json = {
         "observedGeneration": collection.generation,
-        "conditions": [_condition(collection, facts, name, part) for name, part in conditions.items()],
+        "conditions": [
+            _condition(collection.status, collection.generation, facts.now, name, part)
+            for name, part in conditions.items()
+        ],
         "images": _images(view),
         "activeIndex": view.active,
         "activeModel": view.active_model,
@@ -75,6 +78,17 @@ def status(collection: Collection, facts: Facts, plan: Plan, errors: Sequence[Ap
         "endpoint": f"{collection.namespace}/{collection.name}" if view.active else None,
     }
     return {key: value for key, value in result.items() if value not in (None, {})}
+
+
+def not_understood(old: Mapping[str, Any], generation: int, now: datetime, faults: str) -> Json:
+    """The status of a collection that this operator cannot read: its CRD and the operator are of different versions."""
+    part = Part(
+        "False",
+        "SpecNotUnderstood",
+        f"this operator cannot read the collection ({faults}): install the CRD of the operator's own "
+        "version, and apply the collection again",
+    )
+    return {"conditions": [_condition(old, generation, now, "Ready", part)]}
 
 
 def events(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
@@ -164,16 +178,17 @@ def _paused(collection: Collection) -> Part:
     return Part("False", "NotPaused", "the operator looks after it")
 
 
-def _condition(collection: Collection, facts: Facts, name: str, part: Part) -> Json:
-    before = _find(collection.status, name)
-    now = facts.now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _condition(old: Mapping[str, Any], generation: int, now: datetime, name: str, part: Part) -> Json:
+    before = find(old, name)
     return {
         "type": name,
         "status": part.status,
         "reason": part.reason,
         "message": part.message,
-        "observedGeneration": collection.generation,
-        "lastTransitionTime": before["lastTransitionTime"] if before.get("status") == part.status else now,
+        "observedGeneration": generation,
+        "lastTransitionTime": before["lastTransitionTime"]
+        if before.get("status") == part.status
+        else now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
 
 
@@ -189,16 +204,16 @@ def _images(view: View) -> Json:
 
 
 def _ready_events(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
-    before, now = _find(old, "Ready"), _find(new, "Ready")
+    before, now = find(old, "Ready"), find(new, "Ready")
     if (before.get("status"), before.get("reason")) == (now["status"], now["reason"]):
         return
-    progressing = _find(new, "Progressing")
+    progressing = find(new, "Progressing")
     by_itself = progressing["status"] == "True" and progressing["reason"] == now["reason"]
     yield Event("Normal" if now["status"] == "True" or by_itself else "Warning", now["reason"], now["message"])
 
 
 def _pause_events(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
-    before, now = _find(old, "Paused"), _find(new, "Paused")
+    before, now = find(old, "Paused"), find(new, "Paused")
     if before.get("status", "False") != now["status"]:
         yield Event("Normal", "Paused" if now["status"] == "True" else "Resumed", now["message"])
 
@@ -219,6 +234,6 @@ def _indexed(status: Mapping[str, Any]) -> int:
     return int(status.get("images", {}).get("indexed", 0))
 
 
-def _find(status: Mapping[str, Any], name: str) -> Json:
+def find(status: Mapping[str, Any], name: str) -> Json:
     """A condition; empty where there is none."""
     return next((condition for condition in status.get("conditions", ()) if condition["type"] == name), {})
