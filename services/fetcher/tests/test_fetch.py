@@ -1,8 +1,11 @@
 """Fetching from servers that are slow, endless, broken or busy."""
 
 import asyncio
+import gzip
 import pickle
 import re
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
@@ -227,6 +230,71 @@ async def test_what_is_not_http_is_unreachable(server: Server, garbage: bytes) -
 async def test_a_compressed_body_that_nobody_asked_for_is_refused_unopened(server: Server) -> None:
     error = await failure(server.at("/a", reply(b"\x1f\x8b", Content_Encoding="gzip")))
     assert (error.reason, "gzip" in error.detail) == (Reason.DEAD_LINK, True)
+
+
+async def test_a_bomb_is_never_unpacked(server: Server) -> None:
+    bomb = gzip.compress(bytes(20_000_000))
+    assert len(bomb) < 20_000
+    error = await failure(server.at("/a", reply(bomb, Content_Encoding="gzip")), max_bytes=100_000)
+    assert (error.reason, len(server.requests)) == (Reason.DEAD_LINK, 1)
+    coded = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + bomb
+    assert (await failure(server.at("/b", coded))).reason is Reason.UNREACHABLE
+    async with fetcher(max_bytes=100_000) as it:
+        assert await it.fetch(server.at("/c", reply(bomb, Content_Type="application/gzip"))) == bomb
+
+
+async def reset(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(1000))
+    await writer.drain()
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def flood_of_cookies(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"Set-Cookie: a=" + b"b" * 4000 + b"\r\n")
+        await writer.drain()
+
+
+async def endless_chunk_extension(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+    while True:
+        writer.write(b"x" * 4096)
+        await writer.drain()
+
+
+async def trailers_forever(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")
+    while True:
+        writer.write(b"X: y\r\n" * 100)
+        await writer.drain()
+
+
+@pytest.mark.parametrize("abuse", [reset, flood_of_cookies, endless_chunk_extension, trailers_forever])
+async def test_a_server_that_breaks_off_or_never_comes_to_the_body_is_unreachable(
+    server: Server, abuse: Callable[..., object]
+) -> None:
+    error = await failure(server.at("/a", abuse), timeout_seconds=2.0)  # type: ignore[arg-type]
+    assert error.reason is Reason.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        *("Content-Length: 3\r\nContent-Length: 9", "Content-Length: 3, 9", "Content-Length: +3"),
+        *("Content-Length: 9", "Content-Length: 0x3", "Content-Length: 99999999999999999999999"),
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+    ],
+)
+async def test_a_wrong_length_gives_no_bytes(server: Server, lengths: str) -> None:
+    error = await failure(server.at("/a", f"HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nabc".encode()))
+    assert error.reason in (Reason.UNREACHABLE, Reason.TOO_LARGE)
+
+
+async def test_what_follows_a_body_is_not_part_of_it(server: Server) -> None:
+    async with fetcher() as it:
+        assert await it.fetch(server.at("/a", reply(b"abc") + b"HTTP/1.1 200 OK\r\n\r\n")) == b"abc"
 
 
 async def test_redirects_are_followed_three_times(server: Server) -> None:
