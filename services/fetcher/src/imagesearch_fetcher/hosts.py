@@ -64,7 +64,7 @@ class Host:
         if now < self._rests_until:
             raise FetchError(
                 Reason.UNREACHABLE,
-                f"not tried: {self._name} did not answer {self._failures} requests in a row, "
+                f"{self._name} did not answer {self._failures} requests in a row, "
                 f"and is asked again in {self._rests_until - now:.0f} s",
             )
         return max(0.0, self._busy_until - now)
