@@ -137,13 +137,29 @@ class FakeIndex:
         return {"hits": {"total": {"value": len(nearest)}, "hits": page}}
 
 
-class FakeWeb:
-    """What the fetcher finds: bytes, or the reason why there are none."""
+class FakeTime:
+    """A clock that only goes on while somebody sleeps by it."""
 
     def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeWeb:
+    """What the fetcher finds, and after how many seconds: bytes, or the reason why there are none."""
+
+    def __init__(self, time: FakeTime) -> None:
         self.pages: dict[str, bytes | Reason] = {}
+        self.seconds = 0.0
+        self._time = time
 
     async def fetch(self, url: str) -> bytes:
+        await self._time.sleep(self.seconds)
         page = self.pages.get(url, Reason.UNREACHABLE)
         if isinstance(page, bytes):
             return page
@@ -187,8 +203,14 @@ def index(encoder: FakeEncoder) -> FakeIndex:
 
 
 @pytest.fixture
-def web() -> FakeWeb:
-    return FakeWeb()
+def passing() -> FakeTime:
+    """The time by which pictures are fetched."""
+    return FakeTime()
+
+
+@pytest.fixture
+def web(passing: FakeTime) -> FakeWeb:
+    return FakeWeb(passing)
 
 
 @pytest.fixture
@@ -209,12 +231,14 @@ def picture() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def app(settings: SearchSettings, index: FakeIndex, web: FakeWeb) -> FastAPI:
+def app(settings: SearchSettings, index: FakeIndex, web: FakeWeb, passing: FakeTime) -> FastAPI:
     @asynccontextmanager
     async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
         async with aiohttp.ClientSession() as session:
             client = EncoderClient(session, settings.encoder_timeout_seconds)
-            yield SearchEngine(settings, index=index, encoder=client, fetch=web.fetch)
+            yield SearchEngine(
+                settings, index=index, encoder=client, fetch=web.fetch, sleep=passing.sleep, clock=passing.clock
+            )
 
     return create_app(settings, connect)
 
