@@ -202,5 +202,7 @@ def _cap_memory(allowance: int) -> None:
 
 
 if __name__ == "__main__":
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError):  # the caller has gone, or needs this process no more
+    with suppress(
+        EOFError, BrokenPipeError, ConnectionResetError
+    ):  # the caller has gone, or needs this process no more
         _serve(Connection(int(sys.argv[1])))
