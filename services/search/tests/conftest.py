@@ -7,6 +7,7 @@ a vector has four numbers, for dog (or red), cat (green), boat (blue) and anythi
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
@@ -21,6 +22,7 @@ from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.index import IndexMeta, index_body
 from imagesearch_contract.settings import EncoderServiceSettings, SearchSettings
+from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.fetch import FetchError
 from imagesearch_search.app import create_app
 from imagesearch_search.encoder_client import EncoderClient
@@ -53,11 +55,15 @@ class FakeEncoder:
 
     def __init__(self, model: tuple[str, str] = MODEL) -> None:
         settings = EncoderServiceSettings(model_name=model[0], model_version=model[1])
-        self._http = EncoderHttp(settings, text=self._text, image=self._image)
+        self._threads = ThreadPoolExecutor(1)
+        self._http = EncoderHttp(settings, decode=self._decode, text=self._text, image=self._image)
         self.asked: list[str] = []
         self.texts: list[str] = []
         self.fault: Callable[[Request], Awaitable[Response]] | None = None
         self.url = ""
+
+    def _decode(self, data: bytes) -> "Future[Image.Image]":
+        return self._threads.submit(decode, data, max_pixels=1_000_000)
 
     async def _text(self, text: str) -> np.ndarray:
         self.texts.append(text)

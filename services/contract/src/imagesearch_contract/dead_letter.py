@@ -36,7 +36,7 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     """The image ends early or is damaged."""
     DECOMPRESSION_BOMB = "decompression_bomb"
-    """More pixels than the cap."""
+    """More pixels than the cap, or more time or memory to decode than a picture is given."""
     ENCODE_FAILED = "encode_failed"
     """The encoder gave no usable vector."""
     REJECTED_BY_INDEX = "rejected_by_index"

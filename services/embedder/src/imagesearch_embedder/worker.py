@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-from imagesearch_contract.encoder import DECODED_SIDE
 from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.fetch import FetchPolicy
@@ -77,7 +76,7 @@ def _open_parts(settings: EmbedderSettings, replay: bool, stack: ExitStack) -> P
     letters = LetterBox(settings, replay=replay)
     return Parts(
         fetch=partial(fetch_all, submit=submit, window=settings.fetch_concurrency),
-        decode=partial(decode, max_pixels=settings.max_pixels, min_side=DECODED_SIDE),
+        decode=partial(decode, max_pixels=settings.max_pixels, min_side=encoder.info.preprocessing.min_side),
         encoder=encoder,
         write=Sink(client, settings.index).write,
         reject=letters.write,

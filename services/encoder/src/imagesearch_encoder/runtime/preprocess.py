@@ -42,6 +42,14 @@ class Preprocessing:
                 f"a shorter side of {self.shortest_edge} pixels cannot be cropped to {self.height} x {self.width}"
             )
 
+    @property
+    def min_side(self) -> int:
+        """Pixels that the shorter side of a picture needs, to be scaled down and not up, whatever its shape.
+
+        Embedder and encoder service decode no smaller, and both by this, so that a picture is its own nearest neighbour.
+        """
+        return self.shortest_edge if self.resize == "shortest_edge" else max(self.height, self.width)
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
         """Read what `dataclasses.asdict` wrote, after JSON."""
