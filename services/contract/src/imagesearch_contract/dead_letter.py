@@ -1,7 +1,8 @@
 """Dead letters: what could not be used, why, and enough to try it again. The embedder writes them, people and tools read them.
 
 The dead-letter topic is compacted and keyed like the records (by image id, or by `<partition>/<offset>` where a
-record has no key), so a record that is tried again and fails again still counts once.
+record has no key, or by `<source>/<line>` where it never became a record), so a letter replaces the one before it, and
+a null value (a tombstone) clears it. Both carry the reason in a header, so that they can be counted without being parsed.
 """
 
 import base64
@@ -12,6 +13,10 @@ from typing import Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION: Final = 1
+REASON_HEADER: Final = "reason"
+"""Kafka header of a letter, and of the tombstone that clears it: the reason's code."""
+CLEARS_HEADER: Final = "clears"
+"""Kafka header of a tombstone: the offset, in the dead-letter topic, of the letter that it clears."""
 
 
 class Reason(StrEnum):
@@ -44,7 +49,7 @@ class Reason(StrEnum):
 
 
 class DeadLetter(BaseModel):
-    """One record that could not be used, with its reason and its place in the source topic."""
+    """One record that could not be used, with its reason and where it came from: a place in a topic, or a line of a source."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,8 +57,12 @@ class DeadLetter(BaseModel):
     reason: Reason
     detail: str = Field(description="One sentence for people.", max_length=2_000)
     topic: str
-    partition: int
-    offset: int
+    partition: int | None = Field(
+        default=None, description="None: it never got into the topic, and has a source and line."
+    )
+    offset: int | None = None
+    source: str | None = None
+    line: int | None = None
     key: str | None
     value: str
     value_encoding: Literal["utf-8", "base64"]
@@ -66,8 +75,10 @@ class DeadLetter(BaseModel):
         reason: Reason,
         detail: str,
         topic: str,
-        partition: int,
-        offset: int,
+        partition: int | None = None,
+        offset: int | None = None,
+        source: str | None = None,
+        line: int | None = None,
         key: bytes | None,
         value: bytes,
         failed_at: datetime | None = None,
@@ -83,6 +94,8 @@ class DeadLetter(BaseModel):
             topic=topic,
             partition=partition,
             offset=offset,
+            source=source,
+            line=line,
             key=None if key is None else key.decode(errors="replace"),
             value=text,
             value_encoding=encoding,
@@ -92,6 +105,8 @@ class DeadLetter(BaseModel):
     @property
     def message_key(self) -> bytes:
         """The key under which this letter is published."""
+        if self.partition is None:
+            return f"{self.source}/{self.line}".encode()
         return (self.key or f"{self.partition}/{self.offset}").encode()
 
     def original_value(self) -> bytes:

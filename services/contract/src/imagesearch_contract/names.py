@@ -12,6 +12,8 @@ DEFAULT_NAMESPACE = "default"
 
 MODEL_DIMS_TAG = "imagesearch.dims"
 """Tag of a registered MLflow model version that gives the length of its vectors, so that an index can be created without loading the model."""
+FLICKR_LEDGER_TOPIC = "imagesearch.flickr-requests"
+"""The topic in which every producer notes its requests to Flickr, so that all of them together stay within Flickr's limit."""
 
 
 def collection_key(namespace: str, collection: str) -> str:
@@ -40,6 +42,11 @@ def topic(namespace: str, collection: str) -> str:
 def dead_letter_topic(records_topic: str) -> str:
     """The topic beside `records_topic` for what could not be used."""
     return f"{records_topic}.failed"
+
+
+def state_topic(records_topic: str) -> str:
+    """The compacted topic beside `records_topic` in which producers remember how far they are."""
+    return f"{records_topic}.state"
 
 
 def alias(namespace: str, collection: str) -> str:
