@@ -204,9 +204,9 @@ def test_deleting_with_retain_keeps_topics_and_index_for_the_next_of_that_name(
 
 
 def wanted_topics(collection: Collection) -> set[str]:
-    """The names of a collection's two topics."""
+    """The names of a collection's topics."""
     topic = names.topic(collection.namespace, collection.name)
-    return {topic, names.dead_letter_topic(topic)}
+    return {topic, names.dead_letter_topic(topic), names.state_topic(topic)}
 
 
 LIST_TOPICS = """

@@ -47,8 +47,9 @@ def topics(collection: Collection, settings: OperatorSettings) -> tuple[TopicPla
             settings.topic_replication_factor,
             {
                 "cleanup.policy": "compact",
-                # So long a takedown stays in the topic: an embedder that was down for less misses none.
-                "delete.retention.ms": str(WEEK_MS),
+                # So long a takedown stays in the topic: an embedder that was down for less misses none, and no producer
+                # brings back what a person has taken down.
+                "delete.retention.ms": str(52 * WEEK_MS),
                 "max.message.bytes": str(MESSAGE_BYTES),
             },
         ),
