@@ -60,7 +60,7 @@ class Bench:
 
     def fail(self, key: bytes, value: bytes = b"{}", reason: Reason = Reason.DEAD_LINK, **fields: Any) -> DeadLetter:
         """Publish a record and the letter about it."""
-        partition, offset = self.publish(key, value)
+        partition, offset = self.publish(key, value, headers={"source": "list"})
         place = {"partition": partition, "offset": offset}
         given = {"reason": reason, "detail": "it was so", "topic": self.topic, "key": key, "value": value} | place
         letter = DeadLetter.of(**given | fields)
@@ -119,6 +119,7 @@ def test_letters_of_a_reason_go_back_once_and_are_cleared(bench: Bench) -> None:
     assert sorted(each.value or b"" for each in records if each.key != b"zoo:3") == [
         b'{"id": "zoo:1"}', b'{"id": "zoo:1"}', b'{"id": "zoo:2"}', b'{"id": "zoo:2"}',
     ]  # fmt: skip
+    assert {each.headers["source"] for each in records} == {b"list"}
     assert bench.standing() == {b"zoo:3"}
     cleared = [each for each in bench.kept(bench.letters) if each.value is None]
     assert sorted((each.key, each.headers) for each in cleared) == [

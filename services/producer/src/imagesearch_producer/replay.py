@@ -4,8 +4,8 @@ A letter goes back only while its record is still the newest of its key: whateve
 has made it outdated, and it is cleared only. It is cleared (by a tombstone under its key) once Kafka has the record,
 so a replay that is killed loses nothing, and the next one goes on.
 
-The dead-letter topic is read twice and the records topic once, from the start to the present end. Memory is some 500
-bytes for each letter that is selected, and none of their values but those of one batch.
+The dead-letter topic is read twice and the records topic once, from the start to the present end. Memory is less
+than a kilobyte for each letter that is selected, and none of their values but those of one batch.
 """
 
 import argparse
@@ -136,12 +136,12 @@ def replay(settings: ReplaySettings, out: TextIO) -> None:
         ReplayError: Kafka cannot be used, or did not take everything; the summary tells how far it came.
     """
     tally = Tally()
-    try:
-        with Replay(settings, tally) as started:
+    with Replay(settings, tally) as started:
+        try:
             started.run()
-    finally:
-        out.write(f"{tally}\n")
-        out.flush()
+        finally:
+            out.write(f"{tally}\n")
+            out.flush()
     if settings.summary_path is not None:
         settings.summary_path.write_text(f"{tally}\n")
 
@@ -201,18 +201,11 @@ class Replay:
             raise ReplayError(f"Kafka did not take {len(faults)} messages, whose letters stay: {faults[0]}")
 
     def _replay(self, batch: list[Written], current: "Current") -> None:
-        records: dict[bytes, Written] = {}
-        outdated: list[Written] = []
-        for letter, content in batch:
-            if (key := current.key(letter)) is None:
-                outdated.append((letter, content))
-            else:
-                records[key] = letter, content
-        self._replayed = self._sender.send(
-            self._settings.topic,
-            [Sent(key, current.value(letter, content), []) for key, (letter, content) in records.items()],
-        )
-        done = [records[key] for key in self._replayed]
+        again = [(each, current.record(*each)) for each in batch]
+        outdated = [each for each, record in again if record is None]
+        records = {record.key: (each, record) for each, record in again if record is not None}
+        self._replayed = self._sender.send(self._settings.topic, [record for _, record in records.values()])
+        done = [records[key][0] for key in self._replayed]
         self._cleared = self._sender.send(
             self._settings.dead_letter_topic, [tombstone(letter, content) for letter, content in (*done, *outdated)]
         )
@@ -230,14 +223,13 @@ class Replay:
 
 
 class Current:
-    """Which letters are about the newest record of a key."""
+    """The records that letters are about, as long as they are the newest of their keys."""
 
     def __init__(self, letters: Iterable[Letter]) -> None:
         """Nothing of the records topic was seen yet."""
         self._wanted = {letter.record for letter in letters}
-        self._keys: dict[Place, bytes] = {}
+        self._records: dict[Place, _Record] = {}
         self._newest: dict[bytes, Place] = {}
-        self._takedowns: set[Place] = set()
 
     def see(self, message: Message) -> None:
         """Take the next message of the records topic."""
@@ -245,22 +237,27 @@ class Current:
         if key is None:
             return
         if place in self._wanted:
-            self._keys[place] = key
-            if message.value() is None:
-                self._takedowns.add(place)
+            self._records[place] = _Record(key, message.value() is None, message.headers() or [])
         if place in self._wanted or key in self._newest:
             self._newest[key] = place
 
-    def key(self, letter: Letter) -> bytes | None:
-        """The key of the letter's record; None if that is not the newest of its key, or not there any more."""
-        key = self._keys.get(letter.record) if letter.record else None
-        if key is None or key.decode(errors="replace") != letter.key or self._newest[key] != letter.record:
+    def record(self, letter: Letter, content: DeadLetter) -> Sent | None:
+        """The letter's record as it was; None if it is not the newest of its key, or not there any more."""
+        record = self._records.get(letter.record) if letter.record else None
+        if record is None or record.key.decode(errors="replace") != letter.key:
             return None
-        return key
+        if self._newest[record.key] != letter.record:
+            return None
+        # A takedown's letter has an empty value.
+        return Sent(record.key, None if record.is_takedown else content.original_value(), record.headers)
 
-    def value(self, letter: Letter, content: DeadLetter) -> bytes | None:
-        """The record's value; None for a takedown, which a letter cannot tell from an empty value."""
-        return None if letter.record in self._takedowns else content.original_value()
+
+class _Record(NamedTuple):
+    """What a letter does not tell of its record."""
+
+    key: bytes
+    is_takedown: bool
+    headers: Headers
 
 
 class Log:
