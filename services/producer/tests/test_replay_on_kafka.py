@@ -58,7 +58,7 @@ class Bench:
         assert error is None
         return partition, offset
 
-    def fail(self, key: bytes, value: bytes = b"{}", reason: Reason = Reason.DEAD_LINK, **fields: Any) -> DeadLetter:
+    def fail(self, key: bytes, /, value: bytes = b"{}", reason: Reason = Reason.DEAD_LINK, **fields: Any) -> DeadLetter:
         """Publish a record and the letter about it."""
         partition, offset = self.publish(key, value, headers={"source": "list"})
         place = {"partition": partition, "offset": offset}
@@ -144,7 +144,7 @@ def test_what_was_published_since_stays_the_newest_and_the_letter_is_only_cleare
 
 def test_what_cannot_go_back_stays_and_that_is_said(bench: Bench) -> None:
     bench.fail(b"zoo:1", detail="not JSON (value cut from 1000000 to 112500 bytes)")
-    bench.fail(b"zoo:2", partition=None, offset=None, source="list", line=7)
+    bench.fail(b"zoo:2", partition=None, offset=None, source="list", line=7, key=None)
     bench.fail(b"zoo:3")
 
     done = bench.run("--reason", "all")

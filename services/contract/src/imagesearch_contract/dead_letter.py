@@ -1,8 +1,11 @@
 """Dead letters: what could not be used, why, and enough to try it again. The embedder writes them, people and tools read them.
 
 The dead-letter topic is compacted and keyed like the records (by image id, or by `<partition>/<offset>` where a
-record has no key, or by `<source>/<line>` where it never became a record), so a letter replaces the one before it, and
-a null value (a tombstone) clears it. Both carry the reason in a header, so that they can be counted without being parsed.
+record has no key), so a record that is tried again and fails again still counts once. A row of a manifest that is no
+record never reached the records topic: its letter has `source` and `line` in place of partition and offset.
+
+A letter replaces the one of its key, and a null value (a tombstone) clears it. Both carry the reason in a header, so that
+letters can be counted without being parsed.
 """
 
 import base64
@@ -16,7 +19,7 @@ SCHEMA_VERSION: Final = 1
 REASON_HEADER: Final = "reason"
 """Kafka header of a letter, and of the tombstone that clears it: the reason's code."""
 CLEARS_HEADER: Final = "clears"
-"""Kafka header of a tombstone: the offset, in the dead-letter topic, of the letter that it clears."""
+"""Kafka header of a tombstone: the offset, in the dead-letter topic, of the letter that it clears, where that is known."""
 
 
 class Reason(StrEnum):
@@ -49,7 +52,7 @@ class Reason(StrEnum):
 
 
 class DeadLetter(BaseModel):
-    """One record that could not be used, with its reason and where it came from: a place in a topic, or a line of a source."""
+    """One record that could not be used, with its reason and its place in the source topic."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,12 +60,10 @@ class DeadLetter(BaseModel):
     reason: Reason
     detail: str = Field(description="One sentence for people.", max_length=2_000)
     topic: str
-    partition: int | None = Field(
-        default=None, description="None: it never got into the topic, and has a source and line."
-    )
-    offset: int | None = None
-    source: str | None = None
-    line: int | None = None
+    partition: int | None
+    offset: int | None
+    source: str | None = Field(default=None, description="Name of the source whose manifest holds the row.")
+    line: int | None = Field(default=None, description="Of the manifest, from 1.")
     key: str | None
     value: str
     value_encoding: Literal["utf-8", "base64"]
@@ -105,9 +106,8 @@ class DeadLetter(BaseModel):
     @property
     def message_key(self) -> bytes:
         """The key under which this letter is published."""
-        if self.partition is None:
-            return f"{self.source}/{self.line}".encode()
-        return (self.key or f"{self.partition}/{self.offset}").encode()
+        place = f"{self.partition}/{self.offset}" if self.source is None else f"{self.source}/{self.line}"
+        return (self.key or place).encode()
 
     def original_value(self) -> bytes:
         """The bytes that stood in the source topic."""

@@ -10,10 +10,11 @@ COLLECTION_NAME_LIMIT = 40
 NAMESPACE_LIMIT = 63
 DEFAULT_NAMESPACE = "default"
 
+FLICKR_LEDGER_TOPIC = "imagesearch.flickr-requests"
+"""The topic of the whole platform in which Flickr's requests are shared out among all sources; no collection's (two parts)."""
+
 MODEL_DIMS_TAG = "imagesearch.dims"
 """Tag of a registered MLflow model version that gives the length of its vectors, so that an index can be created without loading the model."""
-FLICKR_LEDGER_TOPIC = "imagesearch.flickr-requests"
-"""The topic in which every producer notes its requests to Flickr, so that all of them together stay within Flickr's limit."""
 
 
 def collection_key(namespace: str, collection: str) -> str:
@@ -45,7 +46,7 @@ def dead_letter_topic(records_topic: str) -> str:
 
 
 def state_topic(records_topic: str) -> str:
-    """The compacted topic beside `records_topic` in which producers remember how far they are."""
+    """The compacted topic beside `records_topic` in which each source keeps how far it is, keyed by the source's name."""
     return f"{records_topic}.state"
 
 
