@@ -3,9 +3,6 @@
 The dead-letter topic is compacted and keyed like the records (by image id, or by `<partition>/<offset>` where a
 record has no key), so a record that is tried again and fails again still counts once. A row of a manifest that is no
 record never reached the records topic: its letter has `source` and `line` in place of partition and offset.
-
-A letter replaces the one of its key, and a null value (a tombstone) clears it. Both carry the reason in a header, so that
-letters can be counted without being parsed.
 """
 
 import base64
@@ -17,7 +14,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION: Final = 1
 REASON_HEADER: Final = "reason"
-"""Kafka header of a letter, and of the tombstone that clears it: the reason's code."""
+"""Kafka header of a letter, and of the tombstone (null value) that clears it: the reason's code, so that letters can be counted
+without being parsed."""
 CLEARS_HEADER: Final = "clears"
 """Kafka header of a tombstone: the offset, in the dead-letter topic, of the letter that it clears, where that is known."""
 
