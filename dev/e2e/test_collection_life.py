@@ -1,6 +1,7 @@
 """The life of a collection on a real cluster, from `kubectl apply` to `kubectl delete`. The tests build on each other, in this order."""
 
 import itertools
+import json
 import subprocess
 import threading
 from collections.abc import Callable
@@ -93,6 +94,26 @@ def test_a_source_is_asked_again_by_its_schedule(first: Collection) -> None:
     first.wait_until("a scheduled run has succeeded", runs, 180)
     said = first.kubectl("logs", f"job/{runs()[0]}")
     assert "published 0 unchanged" in said, "the first run, at once, has brought everything already"
+
+
+def test_a_dead_letter_is_counted_by_its_reason_and_goes_back_on_request(first: Collection) -> None:
+    gone = {"id": "list:gone", "url": "http://flickr.standins.svc/photos/gone.png"}
+    first.kubectl("create", "configmap", "gone", "--from-literal", f"manifest.jsonl={json.dumps(gone)}")
+    listed = {"name": "gone", "manifest": {"configMapRef": {"name": "gone"}}}
+    first.apply(SPEC | {"sources": [*SPEC["sources"], listed]})
+
+    def failed() -> int:
+        by_reason: dict[str, int] = first.status["images"].get("failedByReason", {})
+        return by_reason.get("dead_link", 0)
+
+    first.wait_until("its letter is counted", lambda: failed() == 1, 180)
+    first.kubectl("annotate", "imagecollection", first.name, "imagesearch.dev/replay=dead_link")
+    first.wait_until("the replay has ended", lambda: first.status.get("replay", {}).get("state") == "Finished", 180)
+    assert first.status["replay"]["message"] == "replayed 1 cleared 1 outdated 0 not replayable 0 of 1 letters"
+    annotations = first.kubectl("get", "imagecollection", first.name, "--output", "jsonpath={.metadata.annotations}")
+    assert '"imagesearch.dev/replay"' not in annotations
+    first.wait_until("it has failed again, and counts once", lambda: failed() == 1, 120)
+    first.apply(SPEC)
 
 
 @pytest.mark.parametrize("kind", ["cronjobs", "services", "configmaps", "roles"])
@@ -238,9 +259,9 @@ def test_deleting_with_retain_keeps_topics_and_index_for_the_next_of_that_name(
 
 
 def wanted_topics(collection: Collection) -> set[str]:
-    """The names of a collection's two topics."""
+    """The names of a collection's topics."""
     topic = names.topic(collection.namespace, collection.name)
-    return {topic, names.dead_letter_topic(topic)}
+    return {topic, names.dead_letter_topic(topic), names.state_topic(topic)}
 
 
 LIST_TOPICS = """

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from imagesearch_contract import names
+from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.record import Url
 
 PREFIX = "IMAGESEARCH_"
@@ -133,6 +134,11 @@ class KafkaSettings(KafkaConnection):
         """The topic for records that could not be used."""
         return names.dead_letter_topic(self.topic)
 
+    @property
+    def state_topic(self) -> str:
+        """The topic in which sources keep how far they are."""
+        return names.state_topic(self.topic)
+
 
 class ElasticsearchSettings(Settings):
     """Where Elasticsearch is, and how to be let in."""
@@ -216,16 +222,25 @@ class FlickrSource(BaseModel):
     min_upload_date: str | None = Field(
         default=None, description="ISO 8601 date; photos uploaded earlier are left out."
     )
+    sweep_days: int = Field(
+        default=7,
+        ge=1,
+        le=365,
+        description="How often the source is compared whole with what Flickr has, for edits and deletions.",
+    )
     endpoint: Url = "https://api.flickr.com/services/rest/"
 
 
 class ManifestSource(BaseModel):
-    """Photos listed in a JSON Lines file of records, by URL or path."""
+    """Photos listed in a file, one record a line or row, by URL or path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["manifest"] = "manifest"
     url: str = Field(min_length=1, description="http(s) URL, or the path of a file.")
+    format: Literal["auto", "jsonl", "csv", "parquet"] = Field(
+        default="auto", description="`auto` goes by the name (`.csv`, `.parquet`, with or without `.gz`), else `jsonl`."
+    )
 
 
 Source = Annotated[FlickrSource | ManifestSource, Field(discriminator="kind")]
@@ -235,8 +250,23 @@ class ProducerSettings(KafkaSettings, FetchSettings):
     """One source of one collection, for one run."""
 
     source: Source
+    source_name: str = Field(
+        default="source",
+        min_length=1,
+        description="Under which the source keeps how far it is, and owns what it published.",
+    )
     quota: int | None = Field(default=None, gt=0, description="At most so many records published in one run.")
     flickr_api_key: SecretStr | None = Field(default=None, exclude=True, json_schema_extra={"env": "FLICKR_API_KEY"})
+
+
+class ReplaySettings(KafkaSettings):
+    """One replay of dead letters."""
+
+    reason: Reason | Literal["all"] = Field(description="Which letters are replayed.")
+    summary_path: Path | None = Field(
+        default=None,
+        description="A file that is given the summary line, too: what Kubernetes shows as the pod's last word.",
+    )
 
 
 class EmbedderSettings(KafkaSettings, ElasticsearchSettings, FetchSettings, ModelSettings):
@@ -252,6 +282,7 @@ class EmbedderSettings(KafkaSettings, ElasticsearchSettings, FetchSettings, Mode
         description="Jars of Spark's Kafka connector, or patterns; empty lets Spark fetch them from Maven Central.",
     )
     spark_ui_port: int = Field(default=0, ge=0, le=65535, description="Port of Spark's own web page; 0 is none.")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics for Prometheus; 0 is none.")
     trigger_seconds: float = Field(default=5.0, ge=0)
     max_records_per_trigger: int = Field(default=512, gt=0)
     batch_size: int = Field(default=32, gt=0, description="Pictures encoded at once.")

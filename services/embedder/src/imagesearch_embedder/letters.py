@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from imagesearch_contract.dead_letter import DeadLetter
+from imagesearch_contract.dead_letter import REASON_HEADER, DeadLetter
 from imagesearch_contract.settings import KafkaSettings
 from pydantic import ValidationError
 
@@ -13,8 +13,8 @@ FLUSH_TIMEOUT: Final = 120.0
 READ_TIMEOUT: Final = 30.0
 """Seconds without any progress after which reading the topic fails."""
 
-Place = tuple[int, int]
-"""Partition and offset of a record in the records topic."""
+Place = tuple[int | None, int | None]
+"""Partition and offset of a record in the records topic; None in letters that others wrote, about what is in no topic."""
 
 
 class LettersNotDeliveredError(RuntimeError):
@@ -52,7 +52,13 @@ class LetterBox:
 
         producer = self._open()
         for letter in new:
-            producer.produce(self._topic, key=letter.message_key, value=letter.to_bytes(), on_delivery=delivered)
+            producer.produce(
+                self._topic,
+                key=letter.message_key,
+                value=letter.to_bytes(),
+                headers={REASON_HEADER: letter.reason.value},
+                on_delivery=delivered,
+            )
         if producer.flush(FLUSH_TIMEOUT) or faults:
             raise LettersNotDeliveredError(
                 f"{len(new)} dead letters could not be written to {self._topic}: {faults[0] if faults else 'time is up'}"
@@ -70,12 +76,12 @@ class LetterBox:
             return set()
         if self._known is None:
             # A task reads its partition upwards, so nothing it has still to write lies before its first letter.
-            first = min(letter.offset for letter in letters)
+            first = min(letter.offset or 0 for letter in letters)
             partitions = {letter.partition for letter in letters}
             self._known = {
                 (letter.partition, letter.offset)
                 for letter in read_letters(self._settings)
-                if letter.topic == letters[0].topic and letter.partition in partitions and letter.offset >= first
+                if letter.topic == letters[0].topic and letter.partition in partitions and (letter.offset or 0) >= first
             }
         return self._known
 

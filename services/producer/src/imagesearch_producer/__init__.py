@@ -4,4 +4,5 @@
 - `publish`: the topic: what it holds already, and how a record gets there
 - `run`: one run, from items to a tally
 - `main`: the command `imagesearch-producer`, which wires the three
+- `replay`: the command `imagesearch-replay`, which puts dead letters back into the topic
 """
