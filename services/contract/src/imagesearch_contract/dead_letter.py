@@ -1,7 +1,8 @@
 """Dead letters: what could not be used, why, and enough to try it again. The embedder writes them, people and tools read them.
 
 The dead-letter topic is compacted and keyed like the records (by image id, or by `<partition>/<offset>` where a
-record has no key), so a record that is tried again and fails again still counts once.
+record has no key), so a record that is tried again and fails again still counts once. A row of a manifest that is no
+record never reached the records topic: its letter has `source` and `line` in place of partition and offset.
 """
 
 import base64
@@ -52,8 +53,10 @@ class DeadLetter(BaseModel):
     reason: Reason
     detail: str = Field(description="One sentence for people.", max_length=2_000)
     topic: str
-    partition: int
-    offset: int
+    partition: int | None
+    offset: int | None
+    source: str | None = Field(default=None, description="Name of the source whose manifest holds the row.")
+    line: int | None = Field(default=None, description="Of the manifest, from 1.")
     key: str | None
     value: str
     value_encoding: Literal["utf-8", "base64"]
@@ -66,8 +69,10 @@ class DeadLetter(BaseModel):
         reason: Reason,
         detail: str,
         topic: str,
-        partition: int,
-        offset: int,
+        partition: int | None = None,
+        offset: int | None = None,
+        source: str | None = None,
+        line: int | None = None,
         key: bytes | None,
         value: bytes,
         failed_at: datetime | None = None,
@@ -83,6 +88,8 @@ class DeadLetter(BaseModel):
             topic=topic,
             partition=partition,
             offset=offset,
+            source=source,
+            line=line,
             key=None if key is None else key.decode(errors="replace"),
             value=text,
             value_encoding=encoding,
@@ -92,7 +99,8 @@ class DeadLetter(BaseModel):
     @property
     def message_key(self) -> bytes:
         """The key under which this letter is published."""
-        return (self.key or f"{self.partition}/{self.offset}").encode()
+        place = f"{self.partition}/{self.offset}" if self.source is None else f"{self.source}/{self.line}"
+        return (self.key or place).encode()
 
     def original_value(self) -> bytes:
         """The bytes that stood in the source topic."""

@@ -133,6 +133,11 @@ class KafkaSettings(KafkaConnection):
         """The topic for records that could not be used."""
         return names.dead_letter_topic(self.topic)
 
+    @property
+    def state_topic(self) -> str:
+        """The topic in which sources keep how far they are."""
+        return names.state_topic(self.topic)
+
 
 class ElasticsearchSettings(Settings):
     """Where Elasticsearch is, and how to be let in."""
@@ -213,16 +218,25 @@ class FlickrSource(BaseModel):
     min_upload_date: str | None = Field(
         default=None, description="ISO 8601 date; photos uploaded earlier are left out."
     )
+    sweep_days: int = Field(
+        default=7,
+        ge=1,
+        le=365,
+        description="How often the source is compared whole with what Flickr has, for edits and deletions.",
+    )
     endpoint: Url = "https://api.flickr.com/services/rest/"
 
 
 class ManifestSource(BaseModel):
-    """Photos listed in a JSON Lines file of records, by URL or path."""
+    """Photos listed in a file, one record a line or row, by URL or path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["manifest"] = "manifest"
     url: str = Field(min_length=1, description="http(s) URL, or the path of a file.")
+    format: Literal["auto", "jsonl", "csv", "parquet"] = Field(
+        default="auto", description="`auto` goes by the name (`.csv`, `.parquet`, with or without `.gz`), else `jsonl`."
+    )
 
 
 Source = Annotated[FlickrSource | ManifestSource, Field(discriminator="kind")]
@@ -232,6 +246,11 @@ class ProducerSettings(KafkaSettings, FetchSettings):
     """One source of one collection, for one run."""
 
     source: Source
+    source_name: str = Field(
+        default="source",
+        min_length=1,
+        description="Under which the source keeps how far it is, and owns what it published.",
+    )
     quota: int | None = Field(default=None, gt=0, description="At most so many records published in one run.")
     flickr_api_key: SecretStr | None = Field(default=None, exclude=True, json_schema_extra={"env": "FLICKR_API_KEY"})
 

@@ -20,7 +20,8 @@ from imagesearch_contract.settings import FetchSettings, ManifestSource
 from imagesearch_fetcher.fetch import Fetcher, FetchError, FetchPolicy
 from pydantic import ValidationError
 
-from imagesearch_producer.sources import Item, Skip, SourceError
+from imagesearch_producer.catalogue import Catalogue
+from imagesearch_producer.sources import Item, Skip, SourceError, State
 
 LINE_LIMIT: Final = 2**20
 """Bytes; the longest record the contract allows is well below."""
@@ -31,7 +32,7 @@ DOWNLOAD_SECONDS: Final = 600.0
 _URL_FIELDS = ("url", "thumbnail_url", "page_url", "author_url", "license_url")
 
 
-def records(source: ManifestSource, fetch: FetchSettings) -> Iterator[Item]:
+def records(source: ManifestSource, fetch: FetchSettings, state: State, catalogue: Catalogue) -> Iterator[Item]:
     """Yield a record for each line, or a skip that gives the line's number.
 
     Raises:
