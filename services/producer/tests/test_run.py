@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from confluent_kafka import Message
 from imagesearch_contract.record import ImageRecord
 from imagesearch_producer.catalogue import Catalogue, digest
 from imagesearch_producer.run import Tally, run
@@ -94,6 +95,15 @@ def test_a_takedown_is_sent_as_no_value_and_counts_against_no_quota() -> None:
 
     assert topics.records.keys() == {b"zoo:2"}
     assert (tally.taken_down, tally.published) == (1, 1)
+
+
+def test_what_a_person_took_down_stays_down() -> None:
+    with Catalogue(lambda: [Message(topic="t", partition=0, key=b"zoo:1", value=None, headers=[])]) as catalogue:
+        tally, topics = Tally(), Topics()
+        run([record(1), record(2)], catalogue, topics, tally, source="zoo")
+
+    assert topics.sent == [b"zoo:2"]
+    assert tally.skipped == {"taken down by hand": 1}
 
 
 def test_a_checkpoint_is_kept_and_one_whose_records_did_not_arrive_ends_the_run() -> None:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from imagesearch_contract.record import ImageRecord
 
-from imagesearch_producer.catalogue import Catalogue, digest
+from imagesearch_producer.catalogue import TAKEN_DOWN, Catalogue, digest
 from imagesearch_producer.sources import BadRow, Checkpoint, Item, Skip, State, Takedown
 
 log = logging.getLogger(__name__)
@@ -110,6 +110,8 @@ def _publish(
         tally.skip(Skip("seen before", record.id))
     elif known == fingerprint:
         tally.unchanged += 1
+    elif known == TAKEN_DOWN:
+        tally.skip(Skip("taken down by hand", f"{record.id}; publish it by hand to have it back"))
     elif tally.published == quota:
         return False
     else:

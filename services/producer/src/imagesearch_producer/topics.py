@@ -4,6 +4,7 @@ Topics are created by whoever owns the collection (the operator, the local stack
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
@@ -18,23 +19,40 @@ class TopicError(Exception):
     """Kafka or a topic cannot be used; the message says why and what to do, on one line."""
 
 
-def messages(kafka: KafkaConnection, topic: str, *, connect_seconds: float = CONNECT_SECONDS) -> Iterator[Message]:
-    """Yield every message that has a key, each partition in its order.
+def messages(
+    kafka: KafkaConnection, topic: str, *, since: datetime | None = None, connect_seconds: float = CONNECT_SECONDS
+) -> Iterator[Message]:
+    """Yield every message that has a key, each partition in its order; with `since`, those published from then on.
 
     Raises:
         TopicError: Kafka cannot be reached, falls silent, or has no such topic.
     """
     faults: list[KafkaError] = []
-    consumer = _open(kafka, faults)
+    consumer = open_consumer(kafka, faults)
     try:
-        partitions = _partitions(consumer, kafka, topic, faults, connect_seconds)
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
+        partitions = partitions_of(consumer, kafka, topic, faults, connect_seconds)
+        consumer.assign(_starts(consumer, topic, partitions, since, connect_seconds))
         yield from _read_to_end(consumer, topic, unread=set(partitions))
     finally:
         consumer.close()
 
 
-def _open(kafka: KafkaConnection, faults: list[KafkaError]) -> Consumer:
+def _starts(
+    consumer: Consumer, topic: str, partitions: list[int], since: datetime | None, seconds: float
+) -> list[TopicPartition]:
+    if since is None:
+        return [TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions]
+    moment = max(0, int(since.timestamp() * 1000))
+    try:
+        # Where there is nothing from then on it is the end.
+        return consumer.offsets_for_times(
+            [TopicPartition(topic, partition, moment) for partition in partitions], timeout=seconds
+        )
+    except KafkaException as error:
+        raise TopicError(f"topic {topic} cannot be read: {error.args[0].str()}") from error
+
+
+def open_consumer(kafka: KafkaConnection, faults: list[KafkaError]) -> Consumer:
     """A consumer that adds to `faults` what goes wrong while it connects."""
     try:
         return Consumer(
@@ -52,7 +70,7 @@ def _open(kafka: KafkaConnection, faults: list[KafkaError]) -> Consumer:
         raise TopicError(unreachable(kafka, [error.args[0]])) from error
 
 
-def _partitions(
+def partitions_of(
     consumer: Consumer, kafka: KafkaConnection, topic: str, faults: list[KafkaError], seconds: float
 ) -> list[int]:
     try:
