@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.settings import ProducerSettings
-from imagesearch_fetcher.fetch import Fetcher, FetchError, FetchPolicy, _retry_after_seconds
+from imagesearch_fetcher.fetch import Fetcher, FetchError, FetchPolicy, Validators, _retry_after_seconds
 
 from .conftest import Server, reply
 
@@ -358,6 +358,48 @@ async def test_a_stream_that_is_left_early_gives_its_place_back(server: Server) 
         async with aclosing(it.stream(server.at("/a", go_on_forever))) as pieces:
             assert await anext(pieces)
         assert await it.fetch(server.at("/b", reply(b"b"))) == b"b"
+
+
+DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+
+
+async def test_a_body_is_not_fetched_again_while_the_server_says_that_it_is_the_same(server: Server) -> None:
+    whole = reply(b"all of it", ETag='W/"1"', Last_Modified=DATE)
+    url = server.at("/a", whole, reply(b"", "304 Not Modified", ETag='W/"1"'), reply(b"other", ETag='"2"'))
+    async with fetcher() as it:
+        async with it.open(url) as first:
+            assert not first.not_modified
+            assert first.validators == Validators('W/"1"', DATE)
+            assert b"".join([chunk async for chunk in first.chunks]) == b"all of it"
+        async with it.open(url, known=first.validators) as second:
+            assert second.not_modified
+            assert [chunk async for chunk in second.chunks] == []
+        async with it.open(url, known=first.validators) as third:
+            assert (third.not_modified, third.validators) == (False, Validators('"2"'))
+            assert b"".join([chunk async for chunk in third.chunks]) == b"other"
+    assert "If-" not in server.requests[0]
+    assert f'If-None-Match: W/"1"\r\nIf-Modified-Since: {DATE}\r\n' in server.requests[1]
+
+
+async def test_a_condition_is_kept_over_a_redirect_and_a_retry(server: Server) -> None:
+    server.at("/b", reply(b"", "503 Busy"), reply(b"", "304 Not Modified"))
+    url = server.at("/a", reply(b"", "302 Found", Location="/b"))
+    async with fetcher() as it, it.open(url, known=Validators('"1"')) as download:
+        assert download.not_modified
+    assert ['If-None-Match: "1"' in request for request in server.requests] == [True] * 4
+
+
+async def test_not_modified_is_no_answer_to_who_did_not_ask(server: Server) -> None:
+    async with fetcher() as it:
+        with pytest.raises(FetchError, match="304") as caught:
+            async with it.open(server.at("/a", reply(b"", "304 Not Modified")), known=Validators()):
+                pass
+    assert caught.value.reason is Reason.DEAD_LINK
+
+
+@pytest.mark.parametrize("value", ["", "a" * 1001, "caf\xe9", "a\tb", "a\r\nX-Injected: 1"])
+def test_a_validator_that_could_not_be_sent_back_is_left_out(value: str) -> None:
+    assert Validators.of({"ETag": value, "Last-Modified": DATE}) == Validators(None, DATE)
 
 
 async def test_a_fetcher_that_is_not_open_says_how() -> None:

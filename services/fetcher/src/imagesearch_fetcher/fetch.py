@@ -12,7 +12,7 @@ import errno
 import itertools
 import random
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from yarl import URL
 from imagesearch_fetcher.errors import FetchError
 from imagesearch_fetcher.guard import UrlGuard, is_internal
 
-__all__ = ["FetchError", "FetchPolicy", "Fetcher", "resolve"]
+__all__ = ["Download", "FetchError", "FetchPolicy", "Fetcher", "Validators", "resolve"]
 
 T = TypeVar("T")
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -38,6 +38,9 @@ Sleep = Callable[[float], Awaitable[object]]
 AddrInfo = tuple[int | socket.AddressFamily, int | socket.SocketKind, int, str, tuple[object, ...]]
 
 MAX_REDIRECTS: Final = 3
+VALIDATOR_LIMIT: Final = 1_000
+"""Characters of an `ETag` or a date that are kept and sent back."""
+_NOT_MODIFIED: Final = 304
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN: Final = frozenset({408, 425, 429})  # and every 5xx
 _BACKOFF_SECONDS: Final = 0.5
@@ -69,6 +72,35 @@ class FetchPolicy:
             concurrency=settings.fetch_concurrency,
             concurrency_per_host=settings.fetch_concurrency_per_host,
         )
+
+
+@dataclass(frozen=True)
+class Validators:
+    """By what a server knows which version of a body somebody has: its `ETag` and `Last-Modified`, as they came."""
+
+    etag: str | None = None
+    last_modified: str | None = None
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str]) -> "Validators":
+        """What an answer's headers say; a value that could not be sent back (or kept) is left out."""
+        return cls(_validator(headers.get("ETag")), _validator(headers.get("Last-Modified")))
+
+    def conditions(self) -> dict[str, str]:
+        """The headers that ask for a body only if it has changed."""
+        headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in headers.items() if value}
+
+
+@dataclass(frozen=True)
+class Download:
+    """An answer whose body is still to come."""
+
+    not_modified: bool
+    """The body is the one that is known already, and is not sent again."""
+    validators: Validators
+    """Of this body, to be given back as `known` the next time."""
+    chunks: AsyncIterator[bytes]
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
@@ -145,35 +177,46 @@ class Fetcher:
         target = self._guard.check_url(url)
 
         async def attempt() -> bytes:
-            async with await self._open(target) as response:
+            async with await self._open(target, {}) as response:
                 return b"".join([chunk async for chunk in self._body(response, cap)])
 
         async with self._slot(target):
             patience = _Patience(self._policy.timeout_seconds)
             return await patience.wait(self._retrying(attempt, patience.left))
 
-    async def stream(
-        self, url: str, *, max_bytes: int | None = None, timeout_seconds: float | None = None
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield the body at `url` in chunks as they arrive; `timeout_seconds` counts only the waiting for the server.
+    @asynccontextmanager
+    async def open(
+        self,
+        url: str,
+        *,
+        known: Validators | None = None,
+        max_bytes: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> AsyncIterator[Download]:
+        """Open `url` for reading; with `known`, ask for the body only if it is another one than back then.
 
-        Attempts are repeated until the first byte, not after it. Close the iterator (`contextlib.aclosing`) when
-        leaving early: it holds a slot and a connection.
+        `timeout_seconds` counts only the waiting for the server. Attempts are repeated until the first byte, not after
+        it. The download holds a slot and a connection until the block is left.
 
         Raises:
-            FetchError: as `fetch`; TOO_LARGE and UNREACHABLE also after some chunks.
+            FetchError: as `fetch`; TOO_LARGE and UNREACHABLE also from the download's chunks.
         """
         cap = self._policy.max_bytes if max_bytes is None else max_bytes
         target = self._guard.check_url(url)
+        conditions = known.conditions() if known else {}
         async with self._slot(target):
             patience = _Patience(self._policy.timeout_seconds if timeout_seconds is None else timeout_seconds)
-            response = await patience.wait(self._retrying(lambda: self._open(target), patience.left))
-            async with response, aclosing(self._body(response, cap)) as body:
-                try:
-                    while chunk := await patience.wait(anext(body, b"")):
-                        yield chunk
-                except _TransientError as error:
-                    raise FetchError(Reason.UNREACHABLE, f"broken off: {error}") from error
+            response = await patience.wait(self._retrying(lambda: self._open(target, conditions), patience.left))
+            async with response, aclosing(self._chunks(response, cap, patience)) as chunks:
+                yield Download(response.status == _NOT_MODIFIED, Validators.of(response.headers), chunks)
+
+    async def stream(
+        self, url: str, *, max_bytes: int | None = None, timeout_seconds: float | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield the chunks of `open`. Close the iterator (`contextlib.aclosing`) when leaving early."""
+        async with self.open(url, max_bytes=max_bytes, timeout_seconds=timeout_seconds) as download:
+            async for chunk in download.chunks:
+                yield chunk
 
     @asynccontextmanager
     async def _slot(self, url: URL) -> AsyncIterator[None]:
@@ -198,13 +241,14 @@ class Fetcher:
             await self._sleep(delay)
         raise AssertionError("counting never ends")
 
-    async def _open(self, url: URL) -> aiohttp.ClientResponse:
-        """Follow `url` to an answer that is worth reading."""
+    async def _open(self, url: URL, conditions: Mapping[str, str]) -> aiohttp.ClientResponse:
+        """Follow `url` to an answer that is worth reading, or that there is nothing new to read."""
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._request(url)
+            response = await self._request(url, conditions)
             try:
                 if response.status not in _REDIRECTS:
-                    _check_answer(response)
+                    if not (conditions and response.status == _NOT_MODIFIED):
+                        _check_answer(response)
                     return response
                 url = self._guard.check_redirect(url, _location(response))
             except BaseException:
@@ -213,12 +257,23 @@ class Fetcher:
             response.close()
         raise FetchError(Reason.DEAD_LINK, f"more than {MAX_REDIRECTS} redirects")
 
-    async def _request(self, url: URL) -> aiohttp.ClientResponse:
+    async def _request(self, url: URL, conditions: Mapping[str, str]) -> aiohttp.ClientResponse:
         if self._session is None:
             raise RuntimeError("use the Fetcher as a context manager: async with Fetcher(policy) as fetcher")
         with _connection_errors():
             async with asyncio.timeout(self._policy.connect_timeout_seconds + self._policy.read_timeout_seconds):
-                return await self._session.get(url, allow_redirects=False)
+                return await self._session.get(url, headers=conditions, allow_redirects=False)
+
+    async def _chunks(
+        self, response: aiohttp.ClientResponse, cap: int, patience: "_Patience"
+    ) -> AsyncGenerator[bytes, None]:
+        """The body as it arrives, for a reader who takes time of its own between the chunks."""
+        async with aclosing(self._body(response, cap)) as body:
+            try:
+                while chunk := await patience.wait(anext(body, b"")):
+                    yield chunk
+            except _TransientError as error:
+                raise FetchError(Reason.UNREACHABLE, f"broken off: {error}") from error
 
     async def _body(self, response: aiohttp.ClientResponse, cap: int) -> AsyncGenerator[bytes, None]:
         too_large = FetchError(Reason.TOO_LARGE, f"more than {cap} bytes")
@@ -331,6 +386,10 @@ def _check_answer(response: aiohttp.ClientResponse) -> None:
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise FetchError(Reason.DEAD_LINK, f"the server sent {coding[:40]!a} coding although none was asked for")
+
+
+def _validator(value: str | None) -> str | None:
+    return value if value and len(value) <= VALIDATOR_LIMIT and value.isascii() and value.isprintable() else None
 
 
 def _location(response: aiohttp.ClientResponse) -> str:
