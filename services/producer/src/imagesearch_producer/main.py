@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TextIO
 
-from imagesearch_contract.dead_letter import DeadLetter, Reason
+from imagesearch_contract.dead_letter import DeadLetter, Reason, row_key
 from imagesearch_contract.settings import FlickrSource, ManifestSource, ProducerSettings, SettingsError
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -120,6 +120,11 @@ class KafkaOutlet:
         )
         headers = {"reason": str(letter.reason)}
         self._publisher.publish(self._settings.dead_letter_topic, letter.message_key, letter.to_bytes(), headers)
+
+    def withdraw(self, line: int) -> None:
+        """See `Outlet`."""
+        key = row_key(self._settings.source_name, line)
+        self._publisher.publish(self._settings.dead_letter_topic, key, None)
 
     def save(self, state_: State) -> bool:
         """See `Outlet`."""
