@@ -18,7 +18,7 @@ from imagesearch_contract.settings import FlickrSource, ManifestSource, Producer
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from imagesearch_producer import state
+from imagesearch_producer import letters, state
 from imagesearch_producer.catalogue import SOURCE_HEADER, Catalogue
 from imagesearch_producer.publish import Publisher, PublishError
 from imagesearch_producer.run import Tally, run
@@ -87,7 +87,7 @@ def items_of(settings: ProducerSettings, catalogue: Catalogue) -> Iterator[Item]
     """
     match settings.source:
         case ManifestSource() as source:
-            return manifest.records(source, settings, state.load(settings), catalogue)
+            return manifest.records(source, settings, state.load(settings), catalogue, partial(letters.lines, settings))
         case FlickrSource() as source:
             if settings.flickr_api_key is None:
                 raise SourceError(
