@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import ManifestSource
@@ -37,6 +37,8 @@ def reading(manifest: bytes, format: Format) -> Iterator[ImageRecord | BadRow]:
 def lines(*rows: object) -> bytes:
     return b"\n".join(row if isinstance(row, bytes) else json.dumps(row).encode() for row in rows)
 
+
+UNHURRIED = settings(deadline=None, max_examples=50)
 
 # Anything that UTF-8 can say: quotes, delimiters, line ends of all kinds, zero bytes, emoji.
 words = st.text(st.characters(codec="utf-8"), max_size=30)
@@ -73,11 +75,13 @@ def as_cells(record: ImageRecord) -> dict[str, Any]:
     }
 
 
+@UNHURRIED
 @given(many_records())
 def test_json_lines_come_back_as_they_were_written(records: list[ImageRecord]) -> None:
     assert read(b"\r\n".join(record.to_bytes() for record in records), "jsonl") == records
 
 
+@UNHURRIED
 @given(
     many_records(),
     st.sampled_from(",;\t"),
@@ -97,6 +101,7 @@ def test_csv_comes_back_as_it_was_written(
     assert read(text.getvalue().encode(encoding), "csv") == records
 
 
+@UNHURRIED
 @given(many_records(), st.integers(1, 3))
 def test_parquet_comes_back_as_it_was_written(records: list[ImageRecord], group: int) -> None:
     assert (
@@ -304,6 +309,7 @@ def test_without_pyarrow_parquet_says_what_is_missing(monkeypatch: pytest.Monkey
         read(b"PAR1", "parquet")
 
 
+@UNHURRIED
 @given(st.binary(max_size=300), st.sampled_from(["jsonl", "csv", "parquet"]))
 def test_any_bytes_give_records_bad_rows_or_an_error_in_words(manifest: bytes, format: Format) -> None:
     with suppress(SourceError):
