@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TextIO
 
 from imagesearch_contract.dead_letter import DeadLetter, Reason, row_key
@@ -23,7 +23,7 @@ from imagesearch_producer.catalogue import SOURCE_HEADER, Catalogue
 from imagesearch_producer.publish import Publisher, PublishError
 from imagesearch_producer.run import Tally, run
 from imagesearch_producer.sources import BadRow, Item, SourceError, State, flickr, manifest
-from imagesearch_producer.topics import TopicError, messages
+from imagesearch_producer.topics import TopicError, messages, topic_id
 
 
 def main() -> int:
@@ -107,6 +107,10 @@ class KafkaOutlet:
         """See `Outlet`."""
         self._publisher.publish(self._settings.topic, key, value, {SOURCE_HEADER: self._settings.source_name})
 
+    @cached_property
+    def _topic_id(self) -> str:
+        return topic_id(self._settings, self._settings.topic)
+
     def reject(self, row: BadRow) -> None:
         """See `Outlet`."""
         letter = DeadLetter.of(
@@ -132,5 +136,7 @@ class KafkaOutlet:
         if self._publisher.failed:
             return False
         mine = self._settings.source_name.encode()
-        self._publisher.publish(self._settings.state_topic, mine, state.dump(state_))
+        self._publisher.publish(
+            self._settings.state_topic, mine, state.dump(state_), {state.TOPIC_HEADER: self._topic_id}
+        )
         return True
