@@ -9,6 +9,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
@@ -19,27 +20,35 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, To
 from confluent_kafka.admin import AdminClient, NewTopic
 from flickr_standin.app import create_app
 from flickr_standin.serving import serving
+from imagesearch_contract import names
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import FlickrSource, KafkaConnection, ManifestSource, ProducerSettings
-from imagesearch_producer.publish import Publisher, PublishError, published
-from imagesearch_producer.run import digest
+from imagesearch_producer import topics
+from imagesearch_producer.catalogue import Catalogue, digest
+from imagesearch_producer.publish import Publisher, PublishError
+from imagesearch_producer.topics import TopicError
 from PIL import Image
 
 PARTITIONS = 3
 
 
 def create_topic(bootstrap_servers: str, **config: str) -> str:
+    """A collection's topics, `config` that of the first; its name."""
     name = f"imagesearch.default.test-{uuid.uuid4().hex[:12]}"
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    config = {"cleanup.policy": "compact", **config}
-    created = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config)])
-    created[name].result(timeout=30)
+    compact = {"cleanup.policy": "compact"}
+    wanted = [
+        NewTopic(name, PARTITIONS, 1, config={**compact, **config}),
+        NewTopic(names.dead_letter_topic(name), 1, 1, config=compact),
+        NewTopic(names.state_topic(name), 1, 1, config=compact),
+    ]
+    for created in AdminClient({"bootstrap.servers": bootstrap_servers}).create_topics(wanted).values():
+        created.result(timeout=30)
     return name
 
 
 @pytest.fixture
 def topic(kafka_bootstrap_servers: str) -> str:
-    """A compacted topic of this test's own."""
+    """The topic of a collection of this test's own."""
     return create_topic(kafka_bootstrap_servers)
 
 
@@ -95,8 +104,10 @@ def test_a_second_run_publishes_nothing_and_a_third_only_what_changed(
 
     hundred = [zoo(number) for number in range(100)]
 
-    assert run(*hundred, {"url": "nowhere"}).startswith("published 100 unchanged 0 skipped 1 (bad line 1) failed 0 in ")
-    assert run(*hundred).startswith("published 0 unchanged 100 skipped 0 failed 0 in ")
+    assert run(*hundred, {"url": "nowhere"}).startswith(
+        "published 100 unchanged 0 taken down 0 skipped 1 (bad line 1) failed 0 in "
+    )
+    assert run(*hundred).startswith("published 0 unchanged 100 taken down 0 skipped 0 failed 0 in ")
     assert run(zoo(0, title="renamed"), *hundred[1:]).startswith("published 1 unchanged 99 ")
 
     found = messages(kafka_bootstrap_servers, topic)
@@ -144,9 +155,10 @@ def test_a_takedown_leaves_no_trace_and_of_two_values_the_last_counts(kafka_boot
         producer.produce(topic, key=key, value=value)
     assert producer.flush(30) == 0
 
-    assert published(KafkaConnection(kafka_bootstrap_servers=kafka_bootstrap_servers), topic) == {
-        b"zoo:1": digest(b"new")
-    }
+    kafka = KafkaConnection(kafka_bootstrap_servers=kafka_bootstrap_servers)
+    with Catalogue(partial(topics.messages, kafka, topic)) as catalogue:
+        assert catalogue.digest(b"zoo:1") == digest(b"new")
+        assert catalogue.digest(b"zoo:2") is None
 
 
 @pytest.mark.integration
@@ -217,7 +229,7 @@ def test_a_record_that_kafka_refuses_is_failed_and_so_is_the_run(kafka_bootstrap
     done = produce(settings.to_env())
 
     assert done.returncode == 1
-    assert done.stdout.startswith("published 0 unchanged 1 skipped 0 failed 1 in ")
+    assert done.stdout.startswith("published 0 unchanged 1 taken down 0 skipped 0 failed 1 in ")
     assert done.stderr.splitlines()[-1] == (
         "imagesearch-producer: 1 of the records did not arrive: Broker: Message size too large"
     )
@@ -268,7 +280,7 @@ def test_a_run_that_is_told_to_stop_delivers_what_it_has(kafka_bootstrap_servers
         server.shutdown()
 
     assert process.returncode == 130
-    assert out.startswith("published 500 unchanged 0 skipped 0 failed 0 in ")
+    assert out.startswith("published 500 unchanged 0 taken down 0 skipped 0 failed 0 in ")
     assert err.splitlines()[-1] == "imagesearch-producer: stopped before the end of the source; run it again to go on"
     assert "Traceback" not in err
     assert len(messages(kafka_bootstrap_servers, topic)) == 500
@@ -283,17 +295,18 @@ def closed_port() -> Iterator[int]:
 
 
 def test_a_kafka_that_is_not_there_is_told(closed_port: int) -> None:
-    with pytest.raises(PublishError, match=rf"Kafka cannot be reached at 127\.0\.0\.1:{closed_port}: "):
-        published(KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}"), "any", connect_seconds=0.5)
+    kafka = KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}")
+    with pytest.raises(TopicError, match=rf"Kafka cannot be reached at 127\.0\.0\.1:{closed_port}: "):
+        next(topics.messages(kafka, "any", connect_seconds=0.5))
 
 
 def test_records_that_cannot_be_delivered_are_counted_and_end_the_run(closed_port: int) -> None:
     kafka = KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}")
-    with Publisher(kafka, "any", delivery_seconds=1) as publisher:
-        publisher.publish(b"zoo:1", b"{}")
-        publisher._producer.flush()
+    with Publisher(kafka, delivery_seconds=1) as publisher:
+        publisher.publish("any", b"zoo:1", b"{}")
+        publisher.flush()
         with pytest.raises(PublishError, match="Kafka takes no more records: Local: Message timed out"):
-            publisher.publish(b"zoo:2", b"{}")
+            publisher.publish("any", b"zoo:2", b"{}")
 
     assert publisher.failed == 1
 

@@ -239,7 +239,14 @@ class ManifestSource(BaseModel):
     kind: Literal["manifest"] = "manifest"
     url: str = Field(min_length=1, description="http(s) URL, or the path of a file.")
     format: Literal["auto", "jsonl", "csv", "parquet"] = Field(
-        default="auto", description="`auto` goes by the name (`.csv`, `.parquet`, with or without `.gz`), else `jsonl`."
+        default="auto",
+        description="`auto` goes by the name (`.csv`, `.parquet`, with or without `.gz`), else by the first bytes.",
+    )
+    max_takedown_percent: int = Field(
+        default=50,
+        ge=0,
+        le=100,
+        description="A run that would take down more of the source's photos at once takes the manifest for broken.",
     )
 
 
