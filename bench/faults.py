@@ -20,7 +20,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
-from imagesearch_stack import downloads, servers
+from imagesearch_stack import StackError, downloads, servers
 from imagesearch_stack.faults.collection import Lab
 from imagesearch_stack.faults.scenarios import SCENARIOS, Outcome, play
 from imagesearch_stack.processes import Processes, free_port
@@ -73,7 +73,9 @@ def main() -> None:
     for outcome in outcomes:
         for what in outcome.broken:
             print(f"BROKEN {outcome.scenario} --seed {outcome.seed}: {what} (logs: {outcome.logs})")
-    sys.exit(any(outcome.broken for outcome in outcomes))
+    if missing := len(wanted) - len(outcomes):
+        print(f"{missing} runs could not be counted; the same command plays them again")
+    sys.exit(missing > 0 or any(outcome.broken for outcome in outcomes))
 
 
 def arguments() -> argparse.Namespace:
@@ -160,7 +162,10 @@ def campaign(
                 while under_way:
                     done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
                     for future in done:
-                        yield future.result()
+                        if (error := future.exception()) is None:
+                            yield future.result()
+                        else:  # of this program, or of the servers; without a line in the results it is played again
+                            say(f"a run could not be counted: {type(error).__name__}: {error}")
             finally:  # however this ends: nobody starts another, and those under way give up
                 if under_way:
                     made.stop.set()
@@ -215,4 +220,9 @@ def say(what: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except StackError as error:  # a server that does not start; what befalls a run is in its outcome
+        sys.exit(f"bench/faults: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -26,7 +26,7 @@ from imagesearch_stack.processes import Process, own_memory
 NAMESPACE: Final = "faults"
 LOOPBACK: Final = ("127.0.0.0/8",)
 KAFKA_SECONDS: Final = 10.0
-SETTLE_SECONDS: Final = 300.0
+SETTLE_SECONDS: Final = 900.0
 """Within so many seconds everything that was published has to be dealt with, once the fault is over."""
 MOST_STARTS: Final = 10
 """Of one embedder; one that ends more often will never get anywhere."""
@@ -269,6 +269,10 @@ class Collection:
                 raise StackError(f"not within {within_seconds:.0f} s; the logs are in {self.directory}")
             self.embedder.tend()
             self.lab.pause(POLL_SECONDS)
+
+    def stay(self, until: float) -> None:
+        """Let time pass until that monotonic second, while the embedder is kept running; raises as `wait_until`."""
+        self.wait_until(lambda: time.monotonic() >= until)
 
     def wait_for_lag(self, lag: int = 0) -> None:
         """Wait until the embedder has told Kafka that no more than so many records are left; raises as `wait_until`."""

@@ -177,7 +177,7 @@ def outage(run: Run) -> None:
     proxy.go_down()
     for number in range(1, 5):
         collection.publish(quota=some)
-        collection.wait_until(lambda until=began + seconds * number / 4: time.monotonic() > until)  # type: ignore[misc]
+        collection.stay(began + seconds * number / 4)
     run.requests_per_second = (proxy.connections - connections) / (time.monotonic() - began)
     lag, published = collection.lag(), collection.end() - before
     memory = [each for each in run.memory if each.at > began]
