@@ -71,6 +71,15 @@ def latest(bootstrap_servers: str, topic: str) -> dict[str, bytes | None]:
     Raises:
         StackError: Kafka does not answer.
     """
+    return {(message.key() or b"").decode(): message.value() for message in messages(bootstrap_servers, topic)}
+
+
+def messages(bootstrap_servers: str, topic: str) -> list[Message]:
+    """Read a topic to its present end: every message, in the order of its partition.
+
+    Raises:
+        StackError: Kafka does not answer.
+    """
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap_servers,
@@ -81,7 +90,7 @@ def latest(bootstrap_servers: str, topic: str) -> dict[str, bytes | None]:
         }
     )
     try:
-        return {(message.key() or b"").decode(): message.value() for message in _to_end(consumer, topic)}
+        return list(_to_end(consumer, topic))
     except KafkaException as error:
         raise StackError(f"cannot read topic {topic} from Kafka at {bootstrap_servers}: {error}") from error
     finally:

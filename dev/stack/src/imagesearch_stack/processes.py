@@ -176,10 +176,11 @@ def memory_bytes(pid: int) -> int:
         tree = [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return 0
-    return sum(map(_own_memory, tree))
+    return sum(map(own_memory, tree))
 
 
-def _own_memory(process: psutil.Process) -> int:
+def own_memory(process: psutil.Process) -> int:
+    """The memory of one process, its share of what it shares included; 0 where it is gone."""
     try:
         memory = process.memory_full_info()
         return int(getattr(memory, "pss", memory.rss))
