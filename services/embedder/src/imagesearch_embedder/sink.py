@@ -38,24 +38,30 @@ class Unavailable(Exception):  # noqa: N818  a state that passes, not an error o
     """Elasticsearch cannot take the request now; the message says why and what to do."""
 
 
+class IndexMissing(Unavailable):
+    """There is no such index."""
+
+
 def connect(settings: ElasticsearchSettings) -> Elasticsearch:
     """Make a client. It does not retry by itself: retries are decided here, per item."""
     return Elasticsearch(**settings.elasticsearch_client, request_timeout=REQUEST_TIMEOUT, max_retries=0)
 
 
-def check_index(client: Elasticsearch, settings: EmbedderSettings) -> IndexMeta:
-    """Read whose vectors the index holds, and refuse to mix them with those of another model.
+def check_index(client: Elasticsearch, settings: EmbedderSettings) -> str:
+    """Refuse to mix vectors with those of another model; return the UUID of the index.
 
     Raises:
-        Unavailable: Elasticsearch or the index is not there (yet).
+        IndexMissing: there is no such index (yet).
+        Unavailable: Elasticsearch cannot be asked.
         IndexMismatchError: the index is another model's, or not ours at all.
     """
     try:
-        answer = client.indices.get_mapping(index=settings.index)
+        answer = client.indices.get(index=settings.index)
     except (TransportError, ApiError) as error:
-        raise Unavailable(_why(error, settings.index)) from error
+        raise _unavailable(error, settings.index) from error
+    (index,) = answer.body.values()
     try:
-        meta = IndexMeta.of_mapping(next(iter(answer.body.values()))["mappings"])
+        meta = IndexMeta.of_mapping(index["mappings"])
     except IndexMetaError as error:
         raise IndexMismatchError(f"index {settings.index} was not made for this embedder: {error}") from error
     if (meta.model_name, meta.model_version) != (settings.model_name, settings.model_version):
@@ -63,7 +69,7 @@ def check_index(client: Elasticsearch, settings: EmbedderSettings) -> IndexMeta:
             f"index {settings.index} holds the vectors of {meta.model_label}, "
             f"not of {settings.model_label}: give this model an index of its own"
         )
-    return meta
+    return str(index["settings"]["index"]["uuid"])
 
 
 class Sink:
@@ -98,7 +104,7 @@ class Sink:
         try:
             # A bulk request would create a missing index, without its mapping; creating it is not ours to do.
             if not self._client.indices.exists(index=self._index):
-                raise Unavailable(_missing(self._index))
+                raise _missing(self._index)
             answer = self._client.bulk(index=self._index, operations=list(_lines(writes)))
         except ApiError as error:
             if error.status_code in SPLIT and len(writes) > 1:
@@ -106,9 +112,9 @@ class Sink:
                 return self._attempt(writes[:half]) + self._attempt(writes[half:])
             if error.status_code in SPLIT:
                 return [Refused(f"{error.status_code}: {error.message}")]
-            raise Unavailable(_why(error, self._index)) from error
+            raise _unavailable(error, self._index) from error
         except TransportError as error:
-            raise Unavailable(_why(error, self._index)) from error
+            raise _unavailable(error, self._index) from error
         return [_answer(item) for item in answer["items"]]
 
 
@@ -147,14 +153,16 @@ def _answer(item: dict[str, Any]) -> Outcome | Refused | None:
     return Refused(f"{status} {error.get('type')}: {error.get('reason')}" + (f" ({cause})" if cause else ""))
 
 
-def _why(error: TransportError | ApiError, index: str) -> str:
+def _unavailable(error: TransportError | ApiError, index: str) -> Unavailable:
     if isinstance(error, NotFoundError):
         return _missing(index)
     if isinstance(error, ApiError):
         hint = "; check user name, password and rights" if error.status_code in (401, 403) else ""
-        return f"Elasticsearch answered {error.status_code} {error.message}{hint}"
-    return f"cannot reach Elasticsearch: {type(error).__name__}: {error.message}"
+        return Unavailable(f"Elasticsearch answered {error.status_code} {error.message}{hint}")
+    return Unavailable(f"cannot reach Elasticsearch: {type(error).__name__}: {error.message}")
 
 
-def _missing(index: str) -> str:
-    return f"index {index} does not exist; whoever owns the collection (operator, local stack) has to create it"
+def _missing(index: str) -> IndexMissing:
+    return IndexMissing(
+        f"index {index} does not exist; whoever owns the collection (operator, local stack) has to create it"
+    )
