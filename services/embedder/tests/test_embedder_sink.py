@@ -1,6 +1,8 @@
 """Bulk writes against a small HTTP server that answers as Elasticsearch does, well and badly."""
 
+import base64
 import json
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +20,7 @@ from imagesearch_embedder.sink import (
     Unavailable,
     check_index,
     connect,
+    takes_packed_vectors,
 )
 
 Reply = Callable[[list[tuple[dict, dict | None]]], tuple[int, dict]]
@@ -147,6 +150,40 @@ def test_a_write_carries_its_id_and_external_version(server: FakeElasticsearch, 
         ),
         ({"delete": {"_id": "test:b", "version": 9, "version_type": "external_gte"}}, None),
     ]
+
+
+def test_where_it_may_the_vector_goes_as_base64_of_its_big_endian_floats(server: FakeElasticsearch) -> None:
+    with connect(settings(server)) as client:
+        Sink(client, "here", packed=True).write([write("a"), Write("test:b", 9, None)])
+    ((_, document), (_, deleted)) = server.bulks[0]
+    assert deleted is None
+    assert document == {"title": "a", "embedding": base64.b64encode(struct.pack(">2f", 0.1, 0.2)).decode()}
+
+
+@pytest.mark.parametrize(
+    ("versions", "packed"),
+    [
+        (["9.2.0"], False),
+        (["9.3.0"], True),
+        (["9.10.1-SNAPSHOT"], True),
+        (["10.0.0"], True),
+        (["9.4.0", "9.2.4"], False),
+        ([], False),
+        (["of our own"], False),
+    ],
+)
+def test_vectors_are_packed_where_every_node_can_read_that(
+    server: FakeElasticsearch, versions: list[str], packed: bool
+) -> None:
+    server.index = (200, {"nodes": {str(n): {"version": version} for n, version in enumerate(versions)}})
+    with connect(settings(server)) as client:
+        assert takes_packed_vectors(client) is packed
+
+
+def test_an_elasticsearch_that_does_not_tell_its_version_gets_plain_vectors(server: FakeElasticsearch) -> None:
+    server.index = (403, {"error": {"type": "security_exception"}, "status": 403})
+    with connect(settings(server)) as client:
+        assert takes_packed_vectors(client) is False
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])

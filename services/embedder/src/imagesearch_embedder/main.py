@@ -33,7 +33,7 @@ from imagesearch_embedder.letters import LettersNotDeliveredError, last_letters
 from imagesearch_embedder.metrics import serve_metrics
 from imagesearch_embedder.offsets import Offsets, ends
 from imagesearch_embedder.progress import Report, cause
-from imagesearch_embedder.session import JavaError, kafka_options, open_session
+from imagesearch_embedder.session import JavaError, kafka_options, open_session, task_slots
 from imagesearch_embedder.sink import IndexMismatchError, IndexMissing, Unavailable, check_index, connect
 from imagesearch_embedder.worker import LOG_FORMAT, MESSAGE_COLUMNS, TASK_SCHEMA, embed_frames
 
@@ -139,6 +139,9 @@ def read(session: SparkSession, settings: EmbedderSettings) -> DataFrame:
         .option("subscribe", settings.topic)
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", settings.max_records_per_trigger)
+        # A topic of few partitions is cut finer, so that every executor gets a part and tasks that wait call for more of
+        # them. Two parts may then hold messages about one picture; which one counts, their versions decide.
+        .option("minPartitions", task_slots(session))
         # Compaction and retention remove offsets between checkpoint and start; Spark warns, and what is left is complete.
         .option("failOnDataLoss", "false")
         .load()

@@ -13,7 +13,8 @@ from typing import Any, Final
 import orjson
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
-from imagesearch_contract.index import IndexMeta, IndexMetaError
+from elasticsearch.helpers import pack_dense_vector
+from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, IndexMetaError
 from imagesearch_contract.settings import ElasticsearchSettings, EmbedderSettings
 
 from imagesearch_embedder.embed import Outcome, Refused, Write
@@ -24,6 +25,8 @@ REQUEST_TIMEOUT: Final = 60.0
 """Seconds for one bulk request."""
 LONGEST_PAUSE: Final = 30.0
 """Seconds between attempts, once an outage has lasted a while."""
+PACKED_VECTORS_SINCE: Final = (9, 3)
+"""The Elasticsearch that reads vectors as base64."""
 TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 """Item states that say "not now": the queue is full, a shard is moving."""
 SPLIT: Final = frozenset({400, 413})
@@ -72,11 +75,34 @@ def check_index(client: Elasticsearch, settings: EmbedderSettings) -> str:
     return str(index["settings"]["index"]["uuid"])
 
 
+def takes_packed_vectors(client: Elasticsearch) -> bool:
+    """Whether every node reads a vector as base64 (big-endian float32) too, which is half as long as its digits.
+
+    Asked of the nodes: not every distribution answers `GET /`. Where that is not allowed, the answer is no.
+    """
+    try:
+        nodes = client.nodes.info(node_id="_all", filter_path="nodes.*.version")["nodes"]
+        versions = [tuple(map(int, node["version"].partition("-")[0].split(".")[:2])) for node in nodes.values()]
+    except (TransportError, ApiError, KeyError, ValueError):
+        return False
+    return min(versions, default=(0, 0)) >= PACKED_VECTORS_SINCE
+
+
 class Sink:
     """Writes to one index."""
 
-    def __init__(self, client: Elasticsearch, index: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._client, self._index, self._sleep = client, index, sleep
+    def __init__(
+        self, client: Elasticsearch, index: str, *, packed: bool = False, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Set up; nothing connects yet.
+
+        Args:
+            client: a client that does not retry.
+            index: its name.
+            packed: write vectors as base64, which Elasticsearch has to take.
+            sleep: how it waits between attempts.
+        """
+        self._client, self._index, self._packed, self._sleep = client, index, packed, sleep
 
     def write(self, writes: Sequence[Write]) -> list[Outcome | Refused]:
         """Write all; return what became of each, in order.
@@ -105,7 +131,7 @@ class Sink:
             # A bulk request would create a missing index, without its mapping; creating it is not ours to do.
             if not self._client.indices.exists(index=self._index):
                 raise _missing(self._index)
-            answer = self._client.bulk(index=self._index, operations=list(_lines(writes)))
+            answer = self._client.bulk(index=self._index, operations=list(_lines(writes, packed=self._packed)))
         except ApiError as error:
             if error.status_code in SPLIT and len(writes) > 1:
                 half = len(writes) // 2
@@ -125,7 +151,7 @@ def _pauses() -> Iterator[float]:
         longest = min(longest * 2, LONGEST_PAUSE)
 
 
-def _lines(writes: Sequence[Write]) -> Iterator[Any]:
+def _lines(writes: Sequence[Write], *, packed: bool) -> Iterator[Any]:
     # Bytes, which the client passes through: orjson reads float32 arrays as they are and is several times faster.
     for write in writes:
         # gte, not gt: the same message again is written again, which repairs a document and harms none.
@@ -134,7 +160,10 @@ def _lines(writes: Sequence[Write]) -> Iterator[Any]:
             yield orjson.dumps({"delete": action})
         else:
             yield orjson.dumps({"index": action})
-            yield orjson.dumps(write.document, option=orjson.OPT_SERIALIZE_NUMPY)
+            document = write.document
+            if packed:
+                document = document | {VECTOR_FIELD: pack_dense_vector(document[VECTOR_FIELD])}
+            yield orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _answer(item: dict[str, Any]) -> Outcome | Refused | None:

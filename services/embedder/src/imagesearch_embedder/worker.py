@@ -2,10 +2,10 @@
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
@@ -14,6 +14,7 @@ import pandas as pd
 from imagesearch_contract.encoder import DECODED_SIDE
 from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_fetcher.decode import decode
+from imagesearch_fetcher.decoders import decoders
 from imagesearch_fetcher.fetch import FetchPolicy
 from PIL import Image
 from pyspark import TaskContext
@@ -22,7 +23,7 @@ from imagesearch_embedder.download import downloads
 from imagesearch_embedder.embed import Batching, Parts, embed
 from imagesearch_embedder.letters import LetterBox
 from imagesearch_embedder.plan import Message
-from imagesearch_embedder.sink import Sink, connect
+from imagesearch_embedder.sink import Sink, connect, takes_packed_vectors
 
 if TYPE_CHECKING:
     from imagesearch_encoder import Encoder
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
 
-DECODERS: Final = 2
-"""Pictures that are decoded at once in a worker."""
+_KEPT: Final = ExitStack()
+"""What a worker process keeps from one task to the next."""
 
 MESSAGE_COLUMNS: Final = ("partition", "offset", "unix_millis(timestamp) AS timestamp", "key", "value")
 """Spark expressions, in the order of `Message`. Milliseconds, because a pandas timestamp would come in local time."""
@@ -74,7 +75,7 @@ def _batching(settings: EmbedderSettings) -> Batching:
         max_pixels=settings.max_pixels,
         # Beyond those that are downloaded, as many as the encoder takes next may wait for it.
         fetches=settings.fetch_concurrency + settings.batch_size,
-        decodes=DECODERS + 1,
+        decodes=2 * settings.encoder_threads,
     )
 
 
@@ -97,13 +98,12 @@ def _retried() -> bool:
 
 def _parts(settings: EmbedderSettings, encoder: "Encoder", letters: LetterBox, stack: ExitStack) -> Parts:
     fetch = stack.enter_context(downloads(FetchPolicy.of(settings)))
-    decoders = stack.enter_context(ThreadPoolExecutor(DECODERS, thread_name_prefix="decode"))
     client = stack.enter_context(connect(settings))
     return Parts(
         fetch=fetch,
-        decode=lambda data: decoders.submit(decode, data, settings.max_pixels, min_side=DECODED_SIDE),
+        decode=_decoders(settings.max_pixels, DECODED_SIDE, settings.encoder_threads),
         encoder=encoder,
-        write=Sink(client, settings.index).write,
+        write=Sink(client, settings.index, packed=takes_packed_vectors(client)).write,
         reject=letters.write,
     )
 
@@ -126,6 +126,12 @@ class Stopwatch:
             return self._encoder.encode_image(images)
         finally:
             self.seconds += time.perf_counter() - began
+
+
+@cache
+def _decoders(max_pixels: int, min_side: int, processes: int) -> "Callable[[bytes], Future[Image.Image]]":
+    """Start them once per worker process, as long as which they live."""
+    return _KEPT.enter_context(decoders(partial(decode, max_pixels=max_pixels, min_side=min_side), workers=processes))
 
 
 @cache
