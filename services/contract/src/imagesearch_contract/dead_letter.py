@@ -113,6 +113,11 @@ class DeadLetter(BaseModel):
             return row_key(self.source, self.line)
         return (self.key or f"{self.partition}/{self.offset}").encode()
 
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Partition and offset of the record; None of what never was in the records topic."""
+        return None if self.partition is None or self.offset is None else (self.partition, self.offset)
+
     def original_value(self) -> bytes:
         """The bytes that stood in the source topic."""
         return base64.b64decode(self.value) if self.value_encoding == "base64" else self.value.encode()

@@ -72,6 +72,8 @@ def index_body(
             "number_of_replicas": replicas,
             # Written down, it holds also while nobody searches: by default the counts of such an index stand still.
             "refresh_interval": "5s",
+            # How long a deletion's version is remembered: an older write that comes later must not bring the picture back.
+            "gc_deletes": "1h",
         },
         "mappings": {
             "dynamic": False,

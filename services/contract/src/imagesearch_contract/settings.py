@@ -289,8 +289,10 @@ class EmbedderSettings(KafkaSettings, ElasticsearchSettings, FetchSettings, Mode
         description="Jars of Spark's Kafka connector, or patterns; empty lets Spark fetch them from Maven Central.",
     )
     spark_ui_port: int = Field(default=0, ge=0, le=65535, description="Port of Spark's own web page; 0 is none.")
-    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics for Prometheus; 0 is none.")
-    trigger_seconds: float = Field(default=5.0, ge=0)
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Where Prometheus asks the driver; 0 is none.")
+    trigger_seconds: float = Field(
+        default=5.0, ge=0, description="Between two looks at the topic; while records wait, the next is at once."
+    )
     max_records_per_trigger: int = Field(default=512, gt=0)
     batch_size: int = Field(default=32, gt=0, description="Pictures encoded at once.")
     encoder_threads: int = Field(default=1, gt=0, description="Threads of the encoder in each Spark worker.")
