@@ -6,10 +6,11 @@ per core, whatever else the machine does. The cosines compare with what Pillow's
 embedding, and the features of its image tower before they are turned into words, which show smaller differences.
 
 Without a folder the pictures are Tux Paint's stamps on a ground with the spectrum of photographs and a sensor's grain.
-Last comes what a process of its own costs, by the clock.
+Last comes what a process of its own costs.
 """
 
 import argparse
+import resource
 import statistics
 import tempfile
 import time
@@ -106,29 +107,38 @@ def cosines(tower: StarterImage, some: np.ndarray, others: np.ndarray) -> Iterat
 
 
 def isolation(jpegs: Sequence[bytes], min_side: int) -> None:
-    """Print the time that a picture takes in this process and in another, one after the other."""
+    """Print what a picture costs in this process and in another, one after the other."""
     ours = partial(decode, max_pixels=MAX_PIXELS, min_side=min_side)
-    here, there = [], []
-    started = time.perf_counter()
-    with decoders(ours, workers=1) as submit:
-        submit(jpegs[0]).result()
-        start = time.perf_counter() - started
-        for data in jpegs:
-            here.append(timed(lambda: ours(data)))  # noqa: B023  called at once
-            there.append(timed(lambda: submit(data).result()))  # noqa: B023
-    here_ms, there_ms = statistics.median(here) * 1000, statistics.median(there) * 1000
-    print(
-        f"decoding alone, 1024 x 768, median: here {here_ms:.2f} ms, in a process of its own {there_ms:.2f} ms;",
-        end=" ",
-    )
-    print(f"the process started in {start:.2f} s")
+
+    def there(pictures: Sequence[bytes]) -> None:
+        with decoders(ours, workers=1) as submit:
+            for data in pictures:
+                submit(data).result()
+
+    start_cpu, start_clock = cost(lambda: there(jpegs[:1]))
+    many = [*jpegs, *jpegs, *jpegs]
+    there_cpu, there_clock = cost(lambda: there([jpegs[0], *many]))
+    here_cpu, here_clock = cost(lambda: [ours(data) for data in many])
+    print("decoding alone, 1024 x 768, ms of CPU time (ms by the clock)")
+    for name, cpu, clock in (
+        ("here", here_cpu, here_clock),
+        ("in a process of its own", there_cpu - start_cpu, there_clock - start_clock),
+    ):
+        print(f"  {name:<24} {cpu / len(many) * 1000:6.2f} ({clock / len(many) * 1000:.2f})")
+    print(f"  {'to start and stop one':<24} {start_cpu * 1000:6.0f} ({start_clock * 1000:.0f})")
 
 
-def timed(action: Callable[[], object]) -> float:
-    """Seconds by the clock."""
-    started = time.perf_counter()
+def cost(action: Callable[[], object]) -> tuple[float, float]:
+    """Seconds of CPU time, of this process and those it waited for, and seconds by the clock."""
+    cpu, clock = cpu_seconds(), time.perf_counter()
     action()
-    return time.perf_counter() - started
+    return cpu_seconds() - cpu, time.perf_counter() - clock
+
+
+def cpu_seconds() -> float:
+    """Spent so far."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def pillow(data: bytes, draft: int | None = None) -> Image.Image:

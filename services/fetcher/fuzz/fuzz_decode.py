@@ -30,7 +30,7 @@ PNG: Final = b"\x89PNG\r\n\x1a\n"
 
 def one_input(data: bytes) -> None:
     """Decode it, as large as it is and small."""
-    for min_side in (None, 16):
+    for min_side in (None, 8):
         try:
             image = decode(data, MAX_PIXELS, min_side=min_side)
         except DecodeError as error:
