@@ -3,7 +3,7 @@
 Called by the embedder and the encoder service. Nothing here trusts a Content-Type: the first bytes decide.
 Pillow's readers are called directly rather than through `Image.open`, which would allocate before our cap is asked,
 and metadata is kept away from Pillow, whose readers of it warn, allocate and have had most of the past holes.
-The pixels of most JPEGs come from libjpeg-turbo itself, which can leave out detail that nobody will look at.
+The pixels of large JPEGs come from libjpeg-turbo itself, which can leave out detail that nobody will look at.
 `decoders` does it in processes of its own.
 """
 
@@ -11,6 +11,7 @@ import re
 import struct
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from io import BytesIO
 from typing import Final
 
@@ -33,6 +34,8 @@ MAX_JPEG_SCANS: Final = 100
 """A progressive JPEG has about ten; each costs a pass over the whole picture, however few bytes it has."""
 REDUCING_GAP: Final = 4
 """How many times the side asked for a picture stays; Pillow's resize calls 3 indistinguishable from the full size."""
+MAX_JPEG_SCALE: Final = 5 / 8
+"""At six and seven eighths a JPEG takes as long as in full, for which libjpeg-turbo has vector instructions."""
 
 _JPEG_MARKER = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")  # neither an escaped byte of a scan nor a restart
 
@@ -203,15 +206,14 @@ def _webp_size(webp: bytes) -> tuple[int, int] | None:
 
 
 def _pixels(data: bytes, image: ImageFile, min_side: int | None) -> Image.Image:
-    """The decoded picture, by libjpeg-turbo where it can be."""
-    if isinstance(image, JpegImageFile) and image.mode in {"RGB", "L"}:
-        side = min_side or 0
-        try:
-            return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", min_height=side, min_width=side))
-        except ValueError:
-            pass  # it stops at a mere warning too, so nothing is missing from what it gives; Pillow has the last word
+    """The decoded picture, by libjpeg-turbo where leaving out detail pays."""
     if min_side is not None:
-        image.draft(image.mode, (min_side, min_side))
+        known = image.format == "JPEG" and image.mode in {"RGB", "L"}
+        if known and min(image.size) * MAX_JPEG_SCALE >= min_side:
+            # It stops at a mere warning too, so nothing is missing from what it gives; Pillow has the last word.
+            with suppress(ValueError):
+                return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", min_height=min_side, min_width=min_side))
+        image.draft(image.mode, (min_side, min_side))  # CMYK
     image.load()
     return image
 

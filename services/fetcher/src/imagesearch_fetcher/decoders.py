@@ -38,7 +38,7 @@ SECONDS: Final = 10.0
 """For one picture. A large photograph takes a tenth of one."""
 MEMORY_BYTES: Final = 2**30
 """For one picture, on top of what the idle process has. The worst that `decode` lets in, 40 million pixels with
-transparency and on their side, takes 700 MB."""
+transparency and on their side, take 770 MB."""
 PICTURES: Final = 10_000
 """A process is replaced after so many, so that what its libraries may leak stays small."""
 

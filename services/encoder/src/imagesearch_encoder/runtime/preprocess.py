@@ -44,11 +44,13 @@ class Preprocessing:
 
     @property
     def min_side(self) -> int:
-        """Pixels that the shorter side of a picture needs, to be scaled down and not up, whatever its shape.
+        """Pixels below which no side of a larger picture need fall when it is decoded: 256 where the model looks at 224.
 
-        Embedder and encoder service decode no smaller, and both by this, so that a picture is its own nearest neighbour.
+        An eighth is left to the resize that follows: a picture of just the right size would have edges sharper than those
+        the model knows. Embedder and encoder service both go by this, so that a picture is its own nearest neighbour.
         """
-        return self.shortest_edge if self.resize == "shortest_edge" else max(self.height, self.width)
+        edge = self.shortest_edge if self.resize == "shortest_edge" else max(self.height, self.width)
+        return round(edge * 8 / 7)
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
