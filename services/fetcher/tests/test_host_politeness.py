@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_fetcher.errors import FetchError
@@ -173,6 +173,7 @@ def test_a_host_that_failed_is_asked_by_one_after_the_other_until_it_answers() -
 _seconds = st.floats(0, 1e4)
 
 
+@settings(derandomize=True, deadline=None)
 @given(
     st.lists(
         st.tuples(st.just("failed"), _seconds)
