@@ -210,12 +210,12 @@ async def test_the_pictures_of_one_host_take_one_lookup(server: Server, naps: Na
 
     async def slowly(host: str, port: int) -> Sequence[str]:
         asked.append(host)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         return ["127.0.0.1"]
 
     url = server.at("/a", reply(b"a")).replace("127.0.0.1", "pictures.example")
     async with Fetcher(FetchPolicy(allowed_networks=("127.0.0.0/8",)), resolve=slowly) as it:
-        await asyncio.gather(*(it.fetch(url) for _ in range(500)))
+        await asyncio.gather(*(it.fetch(url) for _ in range(50)))
     assert asked == ["pictures.example"]
 
 
