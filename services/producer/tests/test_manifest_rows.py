@@ -253,6 +253,14 @@ def test_a_parquet_file_is_refused_for_what_its_columns_unpack_to() -> None:
         list(rows_of("parquet", file, 1000))
 
 
+def test_a_version_is_a_number_in_csv_too() -> None:
+    good, bad, worse = read(b"url,schema_version\nhttps://a/,1\nhttps://a/,one\nhttps://a/," + b"1" * 5000, "csv")
+
+    assert isinstance(good, ImageRecord)
+    assert isinstance(bad, BadRow)
+    assert isinstance(worse, BadRow)
+
+
 def test_a_damaged_page_of_parquet_is_told() -> None:
     whole = bytearray(parquet_of([{**GOOD, "id": f"zoo:{number}"} for number in range(1000)]))
     whole[20:400] = bytes(380)

@@ -219,6 +219,14 @@ def test_a_photo_whose_row_has_gone_bad_stays_as_it_is(path: Path, collection: C
     assert collection.records == before
 
 
+def test_a_bad_row_may_have_an_id_that_is_none(path: Path, collection: Collection) -> None:
+    path.write_bytes(
+        lines(zoo(1), *({"id": id, "url": "https://zoo.example/"} for id in ("\ud800", "é", 7, "x" * 10_000)))
+    )
+
+    assert collection.run().skipped == {"bad line": 4}
+
+
 def test_an_id_that_comes_twice_counts_once(path: Path, collection: Collection) -> None:
     path.write_bytes(lines(zoo(1, title="first"), zoo(1, title="second")))
 

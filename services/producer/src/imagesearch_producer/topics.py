@@ -52,7 +52,7 @@ def topic_id(kafka: KafkaConnection, topic: str) -> str:
     Raises:
         TopicError: Kafka cannot be reached.
     """
-    admin = AdminClient({**kafka.kafka_client})
+    admin = AdminClient({**kafka.kafka_client, "log_level": 0})  # it would say that it ends
     described = admin.describe_topics(TopicCollection([topic]), request_timeout=CONNECT_SECONDS)[topic]
     try:
         return str(described.result().topic_id)

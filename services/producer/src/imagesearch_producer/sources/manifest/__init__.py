@@ -71,26 +71,29 @@ def _read(
     yield here.up_to(here.line)
     format = format_of(source, content.file)
     base = source.url if is_remote(source.url) else None
-    found, bad, kept = 0, dict[int, str](), set[str]()
+    found, bad, kept, first = 0, set[int](), set[str](), ""
     for number, row in enumerate(rows_of(format, content.file, MANIFEST_LIMIT), 1):
         item = record_of(row, base) if isinstance(row, Row) else row
         if isinstance(item, BadRow):
-            bad[item.line] = item.detail
-            kept |= {item.id} if item.id else set()
-            _check_faults(bad)
+            first = first or f"line {item.line}: {item.detail}"
+            bad.add(item.line)
+            if len(bad) > BAD_ROWS_LIMIT:
+                raise SourceError(f"has more than {BAD_ROWS_LIMIT} rows that are no records; is it one? ({first})")
+            if item.id is not None:
+                kept.add(item.id)
         else:
             found += 1
         yield _met(item, catalogue) if row.line <= here.line else item
         if number % CHECKPOINT_ROWS == 0 and row.line > here.line:
             yield here.up_to(row.line)
     if bad and not found:
-        raise SourceError(f"holds no record; it was read as {format} ({_first(bad)})")
+        raise SourceError(f"holds no record; it was read as {format} ({first})")
     for id in kept:  # not before the end, as a good row may have the same id
         catalogue.see(id.encode())
     _check_removals(source, catalogue.count(name, unseen=True), here.known or 0, found)
     for key in catalogue.unseen(name):
         yield Takedown(key.decode(), "no longer in the manifest")
-    for line in sorted(letters() - bad.keys()):
+    for line in sorted(letters() - bad):
         yield Mended(line)
     yield here.ended(found)
 
@@ -100,16 +103,6 @@ def _met(item: ImageRecord | BadRow, catalogue: Catalogue) -> Item:
     if isinstance(item, BadRow):
         return item
     return Unchanged() if catalogue.see(item.id.encode()) else Skip("seen before", item.id)
-
-
-def _check_faults(bad: dict[int, str]) -> None:
-    if len(bad) > BAD_ROWS_LIMIT:
-        raise SourceError(f"has more than {BAD_ROWS_LIMIT} rows that are no records; is it one? ({_first(bad)})")
-
-
-def _first(bad: dict[int, str]) -> str:
-    line, detail = next(iter(bad.items()))
-    return f"line {line}: {detail}"
 
 
 def _check_removals(source: ManifestSource, gone: int, known: int, found: int) -> None:

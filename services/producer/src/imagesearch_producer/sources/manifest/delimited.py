@@ -102,9 +102,9 @@ def _row(line: int, header: list[str], cells: list[str], lines: _Lines) -> Row |
             raise SourceError(f"ends in the middle of line {line}: {detail}")
         return BadRow(line, detail, shown(cells))
     fields: dict[str, Any] = {name: cell for name, cell in zip(header, cells, strict=True) if cell}
-    if fields.get("schema_version", "").isdecimal():
-        fields["schema_version"] = int(fields["schema_version"])
     try:
+        if "schema_version" in fields:
+            fields["schema_version"] = int(fields["schema_version"])
         return Row(line, of_table(fields))
     except ValueError as error:
         return BadRow(line, str(error), shown(cells))

@@ -36,7 +36,7 @@ def rows(file: IO[bytes], limit: int) -> Iterator[Row | BadRow]:
             for fields in pa.table([_moments(column) for column in batch.columns], batch.schema.names).to_pylist():
                 line += 1
                 yield _row(line, fields)
-    except (pa.ArrowException, OSError, ValueError) as error:
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise SourceError(f"is not a whole Parquet file: {error}") from error
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urljoin
 
 from imagesearch_contract.names import image_id
-from imagesearch_contract.record import SCHEMA_VERSION, ImageRecord, describe
+from imagesearch_contract.record import ID_LIMIT, SCHEMA_VERSION, ImageRecord, describe
 from pydantic import ValidationError
 
 from imagesearch_producer.sources import BadRow
@@ -95,4 +95,5 @@ def _hash(url: str) -> str:
 
 
 def _bad(row: Row, detail: str, id: object) -> BadRow:
-    return BadRow(row.line, detail, shown(row.fields), id if isinstance(id, str) else None)
+    readable = isinstance(id, str) and id.isascii() and len(id) <= ID_LIMIT
+    return BadRow(row.line, detail, shown(row.fields), str(id) if readable else None)
