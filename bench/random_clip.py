@@ -1,21 +1,33 @@
-"""A CLIP ViT-B/32 of the real architecture and size, with random weights (seeded): as fast as the published one, and of no other use."""
+"""CLIPs of the real architecture with random weights (seeded): as fast as published ones of their size, and of no other use."""
 
 from pathlib import Path
+from typing import Any
+
+START, END = 49406, 49407
 
 
 def save_clip(folder: Path) -> None:
-    """Write it as `save_pretrained` does, with its processor and a tokenizer of few words."""
+    """A ViT-B/32, of the size of openai/clip-vit-base-patch32."""
+    _save(folder, text={}, vision={}, side=224)
+
+
+def save_tiny_clip(folder: Path) -> None:
+    """One that takes next to no time, where everything around the model is to be looked at."""
+    layers = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4}
+    _save(folder, text=layers, vision={**layers, "image_size": 64}, side=64, projection_dim=64)
+
+
+def _save(folder: Path, *, text: dict[str, int], vision: dict[str, int], side: int, **sizes: int) -> None:
+    """As `save_pretrained` does, with a processor, and a tokenizer of few words."""
     import torch
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
-    start, end = "<|startoftext|>", "<|endoftext|>"
     letters = [chr(code) for code in range(ord("!"), ord("~") + 1)]
-    vocab = {token: number for number, token in enumerate([*letters, *(f"{letter}</w>" for letter in letters)])}
-    vocab |= {start: 49406, end: 49407}
-    config = CLIPConfig(
-        text_config={"bos_token_id": vocab[start], "eos_token_id": vocab[end], "pad_token_id": vocab[end]}
-    )
+    vocab: dict[str, Any] = {token: at for at, token in enumerate([*letters, *(f"{each}</w>" for each in letters)])}
+    vocab |= {"<|startoftext|>": START, "<|endoftext|>": END}
+    ends = {"bos_token_id": START, "eos_token_id": END, "pad_token_id": END}
     torch.manual_seed(0)
-    CLIPModel(config).eval().save_pretrained(folder)
-    tokenizer = CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)
-    CLIPProcessor(CLIPImageProcessor(), tokenizer).save_pretrained(folder)
+    CLIPModel(CLIPConfig(text_config=text | ends, vision_config=vision, **sizes)).eval().save_pretrained(folder)
+    square = {"height": side, "width": side}
+    processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size=square)
+    CLIPProcessor(processor, CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)).save_pretrained(folder)
