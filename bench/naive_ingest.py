@@ -11,6 +11,7 @@ import json
 import sys
 from datetime import UTC, datetime
 from io import BytesIO
+from typing import Any
 
 import requests
 import torch
@@ -23,8 +24,8 @@ from transformers import CLIPModel, CLIPProcessor
 def main() -> None:
     """Index every record of the topic, for ever; says `ready` once the model is loaded."""
     model_folder, bootstrap_servers, topic, elasticsearch_url, index = sys.argv[1:]
-    model = CLIPModel.from_pretrained(model_folder).eval()
-    processor = CLIPProcessor.from_pretrained(model_folder)
+    model: Any = CLIPModel.from_pretrained(model_folder)
+    processor: Any = CLIPProcessor.from_pretrained(model_folder)
     elasticsearch = Elasticsearch(elasticsearch_url)
     consumer = Consumer(
         {"bootstrap.servers": bootstrap_servers, "group.id": f"naive-{topic}", "auto.offset.reset": "earliest"}
@@ -35,7 +36,7 @@ def main() -> None:
         message = consumer.poll(1.0)
         if message is None or message.error():
             continue
-        record = json.loads(message.value())
+        record = json.loads(message.value() or b"")
         answer = requests.get(record["url"], timeout=10)
         answer.raise_for_status()
         image = Image.open(BytesIO(answer.content)).convert("RGB")

@@ -17,7 +17,7 @@ def save_tiny_clip(folder: Path) -> None:
     _save(folder, text=layers, vision={**layers, "image_size": 64}, side=64, projection_dim=64)
 
 
-def _save(folder: Path, *, text: dict[str, int], vision: dict[str, int], side: int, **sizes: int) -> None:
+def _save(folder: Path, *, text: dict[str, Any], vision: dict[str, Any], side: int, **sizes: Any) -> None:
     """As `save_pretrained` does, with a processor, and a tokenizer of few words."""
     import torch
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
@@ -27,7 +27,8 @@ def _save(folder: Path, *, text: dict[str, int], vision: dict[str, int], side: i
     vocab |= {"<|startoftext|>": START, "<|endoftext|>": END}
     ends = {"bos_token_id": START, "eos_token_id": END, "pad_token_id": END}
     torch.manual_seed(0)
-    CLIPModel(CLIPConfig(text_config=text | ends, vision_config=vision, **sizes)).eval().save_pretrained(folder)
-    square = {"height": side, "width": side}
-    processor = CLIPImageProcessor(size={"shortest_edge": side}, crop_size=square)
-    CLIPProcessor(processor, CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)).save_pretrained(folder)
+    CLIPModel(CLIPConfig(text_config=text | ends, vision_config=vision, **sizes)).save_pretrained(folder)
+    images = CLIPImageProcessor(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+    tokenizer = CLIPTokenizer(vocab=vocab, merges=[], model_max_length=77)
+    processor: Any = CLIPProcessor
+    processor(images, tokenizer).save_pretrained(folder)
