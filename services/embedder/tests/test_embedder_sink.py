@@ -9,7 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from imagesearch_contract.index import IndexMeta, index_body
+from elasticsearch import Elasticsearch
+from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, index_body
 from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_embedder.embed import Outcome, Refused, Write
 from imagesearch_embedder.sink import (
@@ -305,3 +306,21 @@ def test_the_index_of_our_model_is_accepted(server: FakeElasticsearch) -> None:
     server.index = (200, {"here": as_told(index_body(meta)["mappings"])})
     with connect(settings(server)) as client:
         assert check_index(client, settings(server)) == "uuid-of-here"
+
+
+@pytest.mark.integration
+def test_a_real_elasticsearch_gives_back_the_vector_that_was_written(elasticsearch_url: str) -> None:
+    meta = IndexMeta(
+        namespace="tests", collection="sink", model_name="colour", model_version="1", dims=2, encoder_url="http://x"
+    )
+    vector = np.array([0.6, 0.8], dtype=np.float32)
+    with Elasticsearch(elasticsearch_url) as client:
+        client.indices.create(index="tests.sink", **index_body(meta))
+        packed = takes_packed_vectors(client)
+        sink = Sink(client, "tests.sink", packed=packed)
+        assert sink.write([Write("test:a", 7, {"title": "a", VECTOR_FIELD: vector})]) == [Outcome.INDEXED]
+        client.indices.refresh(index="tests.sink")
+        (hit,) = client.search(index="tests.sink", fields=[VECTOR_FIELD])["hits"]["hits"]
+        versions = {node["version"] for node in client.nodes.info()["nodes"].values()}
+    assert np.allclose(hit["fields"][VECTOR_FIELD], vector)
+    assert packed == all(tuple(map(int, version.split(".")[:2])) >= (9, 3) for version in versions)

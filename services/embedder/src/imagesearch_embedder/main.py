@@ -30,7 +30,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from imagesearch_embedder.checkpoint import checkpoint
 from imagesearch_embedder.letters import LettersNotDeliveredError, last_letters
-from imagesearch_embedder.metrics import serve_metrics
+from imagesearch_embedder.metrics import serving
 from imagesearch_embedder.offsets import Offsets, ends
 from imagesearch_embedder.progress import Report, cause
 from imagesearch_embedder.session import JavaError, kafka_options, open_session, task_slots
@@ -50,7 +50,9 @@ def main() -> None:
     stop = threading.Event()
     stop_on_signals(stop)
     try:
-        run(EmbedderSettings.from_env(), stop)
+        settings = EmbedderSettings.from_env()
+        with serving(settings):
+            run(settings, stop)
     except (SettingsError, JavaError, IndexMismatchError, LettersNotDeliveredError) as error:
         sys.exit(f"imagesearch-embedder: {error}")
     except (StreamingQueryException, Py4JError, ConnectionError) as error:
@@ -67,7 +69,6 @@ def stop_on_signals(stop: threading.Event) -> None:
 
 def run(settings: EmbedderSettings, stop: threading.Event) -> None:
     """Embed what the topic holds and gets, until `stop`."""
-    serve_metrics(settings)
     index_uuid = wait_until_ready(settings, stop)
     if index_uuid is None:
         return

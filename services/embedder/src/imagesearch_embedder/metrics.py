@@ -2,6 +2,8 @@
 
 import math
 from collections import Counter as Tally
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from imagesearch_contract.dead_letter import Reason
@@ -29,16 +31,31 @@ ENCODER_BUSY: Final = Gauge(
 )
 
 
-def serve_metrics(settings: EmbedderSettings) -> None:
-    """Answer Prometheus, where the settings give a port; all counters begin at 0, so that the first failure is a rise."""
+@contextmanager
+def serving(settings: EmbedderSettings) -> Iterator[None]:
+    """Answer Prometheus while the block runs, where the settings give a port.
+
+    Raises:
+        OSError: the port is taken.
+    """
     LAG.set(math.nan)
+    # All begin at 0, so that the first failure is a rise.
     for outcome in Outcome:
         MESSAGES.labels(outcome, "")
     for reason in Reason:
         MESSAGES.labels("failed", reason)
-    if settings.metrics_port:
-        is_local = settings.spark_master.startswith("local")
-        start_http_server(settings.metrics_port, addr="127.0.0.1" if is_local else "0.0.0.0")  # noqa: S104  in its own pod
+    if not settings.metrics_port:
+        yield
+        return
+    is_local = settings.spark_master.startswith("local")
+    address = "127.0.0.1" if is_local else "0.0.0.0"  # noqa: S104  in its own pod
+    server, thread = start_http_server(settings.metrics_port, address)
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
 
 def show_lag(behind: int | None) -> None:
