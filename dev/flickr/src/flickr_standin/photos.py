@@ -7,7 +7,7 @@ the same photos.
 
 import hashlib
 import re
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -95,7 +95,7 @@ class Library:
         """Take a photo out, as its owner deletes it; whether there was one."""
         if (photo := self._by_id.pop(id, None)) is None:
             return False
-        self._in_order.remove(photo)
+        del self._in_order[bisect_left(self._in_order, _order(photo), key=_order)]
         return True
 
 
