@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -67,6 +68,11 @@ class Photo:
     """From when on searches find it, which on Flickr is some time after the upload; None is at once."""
     latitude: float | None = None
     longitude: float | None = None
+
+    @cached_property
+    def words(self) -> str:
+        """What a text is looked for in."""
+        return " ".join((self.title, self.description, *self.tags)).lower()
 
 
 class Library:
