@@ -7,10 +7,11 @@ the same photos.
 
 import hashlib
 import re
-from bisect import insort
+from bisect import bisect_left, insort
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -68,6 +69,11 @@ class Photo:
     latitude: float | None = None
     longitude: float | None = None
 
+    @cached_property
+    def words(self) -> str:
+        """What a text is looked for in."""
+        return " ".join((self.title, self.description, *self.tags)).lower()
+
 
 class Library:
     """Photos by id, and in the order of their upload; they may be put in, changed and taken out at any time."""
@@ -95,7 +101,7 @@ class Library:
         """Take a photo out, as its owner deletes it; whether there was one."""
         if (photo := self._by_id.pop(id, None)) is None:
             return False
-        self._in_order.remove(photo)
+        del self._in_order[bisect_left(self._in_order, _order(photo), key=_order)]
         return True
 
 

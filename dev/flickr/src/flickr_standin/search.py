@@ -77,8 +77,9 @@ def search(
         FlickrError: with the code that Flickr documents for it.
     """
     _check(photos, arguments)
-    tests = list(_tests(arguments, logged_in=logged_in, now=now))
-    found = [photo for photo in photos if all(test(photo) for test in tests)]
+    found = list(photos)
+    for test in _tests(arguments, logged_in=logged_in, now=now):
+        found = [photo for photo in found if test(photo)]
     key, descending = _SORTS.get(arguments.get("sort", ""), _SORTS["date-posted-desc"])
     found.sort(key=lambda photo: (key(photo), photo.id), reverse=descending)
     per_page = min(_whole(arguments.get("per_page"), PER_PAGE), MAX_PER_PAGE)
@@ -138,12 +139,12 @@ def _first(photos: Sequence[Photo], test: Callable[[Photo], bool], fault: str) -
 
 def _tests(arguments: Mapping[str, str], *, logged_in: bool, now: datetime | None) -> Iterator[Callable[[Photo], bool]]:
     """What a photo has to pass, those of paging and order aside; what costs little comes first."""
+    yield from _within(lambda photo: photo.uploaded_at, arguments, "upload_date")
+    yield from _within(lambda photo: photo.taken_at, arguments, "taken_date")
     safety = _whole(arguments.get("safe_search"), 1) if logged_in else 1
     yield lambda photo: photo.public and photo.safety_level <= safety
     if now is not None:
         yield lambda photo: photo.indexed_at is None or photo.indexed_at <= now
-    yield from _within(lambda photo: photo.uploaded_at, arguments, "upload_date")
-    yield from _within(lambda photo: photo.taken_at, arguments, "taken_date")
     if user := arguments.get("user_id"):
         yield lambda photo: photo.owner == user
     if group := arguments.get("group_id"):
@@ -170,9 +171,8 @@ def _check(photos: Sequence[Photo], arguments: Mapping[str, str]) -> None:
 
 
 def _has_text(photo: Photo, text: str) -> bool:
-    content = " ".join((photo.title, photo.description, *photo.tags)).lower()
     return all(
-        word[1:] not in content if word.startswith("-") and len(word) > 1 else word in content
+        word[1:] not in photo.words if word.startswith("-") and len(word) > 1 else word in photo.words
         for word in text.lower().split()
     )
 

@@ -20,9 +20,11 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 from imagesearch_producer import letters, state
 from imagesearch_producer.catalogue import SOURCE_HEADER, Catalogue
+from imagesearch_producer.ledger import KafkaLog, Turns
 from imagesearch_producer.publish import Publisher, PublishError
 from imagesearch_producer.run import Tally, run
 from imagesearch_producer.sources import BadRow, Item, SourceError, State, flickr, manifest
+from imagesearch_producer.sources.flickr_api import FlickrApi
 from imagesearch_producer.topics import TopicError, messages, topic_id
 
 
@@ -94,7 +96,17 @@ def items_of(settings: ProducerSettings, catalogue: Catalogue) -> Iterator[Item]
                     "a Flickr source needs an API key in FLICKR_API_KEY; "
                     "https://www.flickr.com/services/apps/create/ gives one"
                 )
-            return flickr.photos(source, settings.flickr_api_key.get_secret_value())
+            return _flickr(
+                source, settings, settings.flickr_api_key.get_secret_value(), state.load(settings), catalogue
+            )
+
+
+def _flickr(
+    source: FlickrSource, settings: ProducerSettings, api_key: str, state: State, catalogue: Catalogue
+) -> Iterator[Item]:
+    with KafkaLog(settings, api_key, run=f"{settings.topic} {settings.source_name}") as ledger:
+        api = FlickrApi(source.endpoint, api_key, turn=Turns(ledger))
+        yield from flickr.photos(source, api, state, catalogue, source_name=settings.source_name)
 
 
 class KafkaOutlet:
