@@ -22,7 +22,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from grounds import Collection, Grounds, Model, grounds, write_jpegs
-from imagesearch_contract.encoder import DECODED_SIDE
 from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_encoder import load_encoder
 from imagesearch_fetcher.decode import decode
@@ -99,7 +98,7 @@ def encoder(on: Grounds, model: Model, files: list[bytes]) -> Measure:
     """The encoder alone, warm."""
     batch_size = EmbedderSettings.model_fields["batch_size"].default
     loaded = load_encoder(f"models:/{model.name}/{model.version}", tracking_uri=on.mlflow, threads=CORES)
-    decoded = [decode(data, 10**8, min_side=DECODED_SIDE) for data in files]
+    decoded = [decode(data, 10**8, min_side=loaded.info.preprocessing.min_side) for data in files]
     batches: list[list[Image.Image]] = [decoded[at : at + batch_size] for at in range(0, len(decoded), batch_size)]
 
     def once() -> float:
