@@ -22,9 +22,8 @@ def settings(bootstrap_servers: str, collection: str) -> ProducerSettings:
 
 
 def write(of: ProducerSettings, *messages: tuple[str, bytes]) -> None:
-    created = AdminClient({"bootstrap.servers": of.kafka_bootstrap_servers}).create_topics(
-        [NewTopic(of.state_topic, 1, 1, config={"cleanup.policy": "compact"})]
-    )
+    admin = AdminClient({"bootstrap.servers": of.kafka_bootstrap_servers})
+    created = admin.create_topics([NewTopic(of.state_topic, 1, 1, config={"cleanup.policy": "compact"})])
     created[of.state_topic].result(timeout=30)
     producer = Producer({"bootstrap.servers": of.kafka_bootstrap_servers})
     for key, value in messages:
