@@ -148,3 +148,13 @@ def test_a_run_may_read_the_newest_of_the_topic_first_and_all_of_it_later() -> N
         catalogue.read_whole()
         assert catalogue.digest(b"old") == digest(b"1")
         assert list(catalogue.unseen("zoo")) == [b"old"]
+
+
+def test_the_photos_of_a_source_are_counted_and_those_that_are_not_seen_too() -> None:
+    topic = [message(b"a", b"1"), message(b"b", b"1"), message(b"c", b"1", "other"), message(b"d", None, None)]
+
+    with Catalogue(lambda: topic) as catalogue:
+        catalogue.see(b"a")
+        catalogue.see(b"new")
+
+        assert (catalogue.count("zoo"), catalogue.count("zoo", unseen=True)) == (2, 1)

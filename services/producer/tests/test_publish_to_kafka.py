@@ -44,7 +44,7 @@ def create_topic(bootstrap_servers: str, **config: str) -> str:
         NewTopic(names.dead_letter_topic(name), 1, 1, config=compact),
         NewTopic(names.state_topic(name), 1, 1, config=compact),
     ]
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})  # a name, or it would end before its request
     for created in admin.create_topics(wanted).values():
         created.result(timeout=30)
     return name

@@ -9,7 +9,7 @@ from confluent_kafka import Message
 from imagesearch_contract.record import ImageRecord
 from imagesearch_producer.catalogue import Catalogue, digest
 from imagesearch_producer.run import Tally, run
-from imagesearch_producer.sources import BadRow, Checkpoint, Item, Skip, State, Takedown
+from imagesearch_producer.sources import BadRow, Checkpoint, Item, Mended, Skip, State, Takedown, Unchanged
 
 
 @dataclass
@@ -20,6 +20,7 @@ class Topics:
     sent: list[bytes] = field(default_factory=list)
     """Keys, in order."""
     rejected: list[BadRow] = field(default_factory=list)
+    withdrawn: list[int] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     arrives: bool = True
 
@@ -32,6 +33,9 @@ class Topics:
 
     def reject(self, row: BadRow) -> None:
         self.rejected.append(row)
+
+    def withdraw(self, line: int) -> None:
+        self.withdrawn.append(line)
 
     def save(self, state: State) -> bool:
         if self.arrives:
@@ -121,6 +125,21 @@ def test_a_bad_row_is_a_dead_letter_and_a_skip() -> None:
 
     assert topics.rejected == [row]
     assert tally.skipped == {"bad line": 1}
+
+
+def test_the_letter_of_a_row_that_is_good_again_is_taken_back() -> None:
+    assert running([Mended(3)])[1].withdrawn == [3]
+
+
+def test_what_the_source_knows_to_be_unchanged_is_counted_and_not_looked_up() -> None:
+    def read() -> Iterable[Message]:
+        raise AssertionError
+
+    tally = Tally()
+    with Catalogue(read) as catalogue:
+        run([Unchanged(), Unchanged(5)], catalogue, Topics(), tally, source="zoo", quota=1)
+
+    assert tally.unchanged == 6
 
 
 def test_skips_are_counted_by_reason_and_told(caplog: pytest.LogCaptureFixture) -> None:

@@ -7,6 +7,8 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from imagesearch_contract.settings import ManifestSource, ProducerSettings
 from imagesearch_producer import state
+from imagesearch_producer.main import KafkaOutlet
+from imagesearch_producer.publish import Publisher
 from imagesearch_producer.topics import TopicError
 
 pytestmark = pytest.mark.integration
@@ -22,7 +24,7 @@ def settings(bootstrap_servers: str, collection: str) -> ProducerSettings:
 
 
 def write(of: ProducerSettings, *messages: tuple[str, bytes]) -> None:
-    admin = AdminClient({"bootstrap.servers": of.kafka_bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": of.kafka_bootstrap_servers})  # a name, or it would end before its request
     created = admin.create_topics([NewTopic(of.state_topic, 1, 1, config={"cleanup.policy": "compact"})])
     created[of.state_topic].result(timeout=30)
     producer = Producer({"bootstrap.servers": of.kafka_bootstrap_servers})
@@ -36,6 +38,23 @@ def test_the_last_state_of_this_source_comes_back(kafka_bootstrap_servers: str) 
     write(mine, ("zoo", state.dump({"line": 1})), ("zoo", state.dump({"line": 2})), ("farm", state.dump({"line": 3})))
 
     assert state.load(mine) == {"line": 2}
+
+
+def test_of_a_topic_that_was_deleted_and_made_anew_nothing_is_remembered(
+    kafka_bootstrap_servers: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else a manifest that has not changed would leave the new topic empty for good."""
+    mine = settings(kafka_bootstrap_servers, "state-anew")
+    write(mine)
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap_servers})
+    admin.create_topics([NewTopic(mine.topic, 1, 1)])[mine.topic].result(timeout=30)
+    with Publisher(mine) as publisher:
+        KafkaOutlet(mine, publisher).save({"line": 1})
+    assert state.load(mine) == {"line": 1}
+
+    admin.delete_topics([mine.topic])[mine.topic].result(timeout=30)
+    assert state.load(mine) == {}
+    assert "was deleted and made anew" in caplog.text
 
 
 def test_a_source_that_never_ran_remembers_nothing(kafka_bootstrap_servers: str) -> None:

@@ -44,6 +44,11 @@ class Reason(StrEnum):
     """Elasticsearch refused the document for good."""
 
 
+def row_key(source: str, line: int) -> bytes:
+    """The key of the letter of a manifest's row, under which it is published and taken back."""
+    return f"{source}/{line}".encode()
+
+
 class DeadLetter(BaseModel):
     """One record that could not be used, with its reason and its place in the source topic."""
 
@@ -99,8 +104,9 @@ class DeadLetter(BaseModel):
     @property
     def message_key(self) -> bytes:
         """The key under which this letter is published."""
-        place = f"{self.partition}/{self.offset}" if self.source is None else f"{self.source}/{self.line}"
-        return (self.key or place).encode()
+        if self.source is not None and self.line is not None and self.key is None:
+            return row_key(self.source, self.line)
+        return (self.key or f"{self.partition}/{self.offset}").encode()
 
     def original_value(self) -> bytes:
         """The bytes that stood in the source topic."""

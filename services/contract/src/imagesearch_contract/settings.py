@@ -175,6 +175,9 @@ class FetchSettings(Settings):
     fetch_max_bytes: int = Field(default=10 * 2**20, gt=0)
     fetch_concurrency: int = Field(default=32, gt=0)
     fetch_concurrency_per_host: int = Field(default=16, gt=0)
+    fetch_requests_per_second_per_host: float | None = Field(
+        default=None, gt=0, description="How many fetches from one host a process begins each second; None is no limit."
+    )
     max_pixels: int = Field(
         default=40_000_000, gt=0, description="Width times height above which a picture is refused."
     )
@@ -235,7 +238,14 @@ class ManifestSource(BaseModel):
     kind: Literal["manifest"] = "manifest"
     url: str = Field(min_length=1, description="http(s) URL, or the path of a file.")
     format: Literal["auto", "jsonl", "csv", "parquet"] = Field(
-        default="auto", description="`auto` goes by the name (`.csv`, `.parquet`, with or without `.gz`), else `jsonl`."
+        default="auto",
+        description="`auto` goes by the name (`.csv`, `.parquet`, with or without `.gz`), else by the first bytes.",
+    )
+    max_takedown_percent: int = Field(
+        default=50,
+        ge=0,
+        le=100,
+        description="A run that would take down more of the source's photos at once takes the manifest for broken.",
     )
 
 

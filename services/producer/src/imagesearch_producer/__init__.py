@@ -4,6 +4,7 @@
 - `run`: one run, from items to a tally
 - `catalogue`: what the topic holds already, on disk
 - `state`: how far a source is, kept in Kafka
+- `letters`: which rows of a manifest have a dead letter
 - `topics`, `publish`: how messages come from Kafka, and how they get there
 - `main`: the command `imagesearch-producer`, which wires them
 """

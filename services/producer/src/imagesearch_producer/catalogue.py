@@ -135,6 +135,14 @@ class Catalogue:
         """Forget a key: it was taken down."""
         self._rows.execute("DELETE FROM photos WHERE key = ?", (key,))
 
+    def count(self, source: str, *, unseen: bool = False) -> int:
+        """How many photos of a source the topic holds; with `unseen`, those of them that this run has not met."""
+        self._load()
+        (number,) = self._rows.execute(
+            "SELECT COUNT(*) FROM photos WHERE source = ? AND digest IS NOT NULL AND NOT (? AND seen)", (source, unseen)
+        ).fetchone()
+        return int(number)
+
     def unseen(self, source: str) -> Iterator[bytes]:
         """The keys that the source published and this run has not met, in their order; they may be removed meanwhile."""
         self._load()

@@ -10,22 +10,22 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
-from functools import partial
+from functools import cached_property, partial
 from typing import TextIO
 
-from imagesearch_contract.dead_letter import DeadLetter, Reason
+from imagesearch_contract.dead_letter import DeadLetter, Reason, row_key
 from imagesearch_contract.settings import FlickrSource, ManifestSource, ProducerSettings, SettingsError
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from imagesearch_producer import state
+from imagesearch_producer import letters, state
 from imagesearch_producer.catalogue import SOURCE_HEADER, Catalogue
 from imagesearch_producer.ledger import KafkaLog, Turns
 from imagesearch_producer.publish import Publisher, PublishError
 from imagesearch_producer.run import Tally, run
 from imagesearch_producer.sources import BadRow, Item, SourceError, State, flickr, manifest
 from imagesearch_producer.sources.flickr_api import FlickrApi
-from imagesearch_producer.topics import TopicError, messages
+from imagesearch_producer.topics import TopicError, messages, topic_id
 
 
 def main() -> int:
@@ -89,7 +89,7 @@ def items_of(settings: ProducerSettings, catalogue: Catalogue) -> Iterator[Item]
     """
     match settings.source:
         case ManifestSource() as source:
-            return manifest.records(source, settings, state.load(settings), catalogue)
+            return manifest.records(source, settings, state.load(settings), catalogue, partial(letters.lines, settings))
         case FlickrSource() as source:
             if settings.flickr_api_key is None:
                 raise SourceError(
@@ -119,6 +119,10 @@ class KafkaOutlet:
         """See `Outlet`."""
         self._publisher.publish(self._settings.topic, key, value, {SOURCE_HEADER: self._settings.source_name})
 
+    @cached_property
+    def _topic_id(self) -> str:
+        return topic_id(self._settings, self._settings.topic)
+
     def reject(self, row: BadRow) -> None:
         """See `Outlet`."""
         letter = DeadLetter.of(
@@ -133,11 +137,18 @@ class KafkaOutlet:
         headers = {"reason": str(letter.reason)}
         self._publisher.publish(self._settings.dead_letter_topic, letter.message_key, letter.to_bytes(), headers)
 
+    def withdraw(self, line: int) -> None:
+        """See `Outlet`."""
+        key = row_key(self._settings.source_name, line)
+        self._publisher.publish(self._settings.dead_letter_topic, key, None)
+
     def save(self, state_: State) -> bool:
         """See `Outlet`."""
         self._publisher.flush()
         if self._publisher.failed:
             return False
         mine = self._settings.source_name.encode()
-        self._publisher.publish(self._settings.state_topic, mine, state.dump(state_))
+        self._publisher.publish(
+            self._settings.state_topic, mine, state.dump(state_), {state.TOPIC_HEADER: self._topic_id}
+        )
         return True

@@ -9,7 +9,7 @@ from typing import Protocol
 from imagesearch_contract.record import ImageRecord
 
 from imagesearch_producer.catalogue import TAKEN_DOWN, Catalogue, digest
-from imagesearch_producer.sources import BadRow, Checkpoint, Item, Skip, State, Takedown
+from imagesearch_producer.sources import BadRow, Checkpoint, Item, Mended, Skip, State, Takedown, Unchanged
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,10 @@ class Outlet(Protocol):
 
     def reject(self, row: BadRow) -> None:
         """Hand over a dead letter."""
+        ...
+
+    def withdraw(self, line: int) -> None:
+        """Take back the dead letter of a row."""
         ...
 
     def save(self, state: State) -> bool:
@@ -90,6 +94,10 @@ def run(
             case BadRow():
                 tally.skip(Skip("bad line", f"line {item.line}: {item.detail}"))
                 outlet.reject(item)
+            case Mended():
+                outlet.withdraw(item.line)
+            case Unchanged():
+                tally.unchanged += item.count
             case Takedown():
                 _take_down(item, catalogue, outlet, tally)
             case ImageRecord():

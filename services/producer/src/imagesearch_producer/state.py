@@ -2,13 +2,17 @@
 
 import json
 import logging
+from typing import Final
 
 from imagesearch_contract.settings import ProducerSettings
 
 from imagesearch_producer.sources import State
-from imagesearch_producer.topics import messages
+from imagesearch_producer.topics import messages, topic_id
 
 log = logging.getLogger(__name__)
+
+TOPIC_HEADER: Final = "topic-id"
+"""Kafka header of a state: the records topic that it is about, since of an empty one nothing is remembered."""
 
 
 def load(settings: ProducerSettings) -> State:
@@ -18,10 +22,16 @@ def load(settings: ProducerSettings) -> State:
         TopicError: Kafka cannot be used.
     """
     mine = settings.source_name.encode()
-    value = None
+    value, of = None, None
     for message in messages(settings, settings.state_topic):
         if message.key() == mine:
             value = message.value()
+            of = dict(message.headers() or ()).get(TOPIC_HEADER)
+    if value is not None and of is not None and of != topic_id(settings, settings.topic).encode():
+        log.warning(
+            "topic %s was deleted and made anew: source %s starts from the beginning", settings.topic, mine.decode()
+        )
+        return {}
     try:
         state = json.loads(value or b"{}")
         if not isinstance(state, dict):

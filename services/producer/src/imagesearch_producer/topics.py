@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    KafkaError,
+    KafkaException,
+    Message,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient
 from imagesearch_contract.kafka import unreachable
 from imagesearch_contract.settings import KafkaConnection
 
@@ -35,6 +44,22 @@ def messages(
         yield from _read_to_end(consumer, topic, unread=set(partitions))
     finally:
         consumer.close()
+
+
+def topic_id(kafka: KafkaConnection, topic: str) -> str:
+    """By what Kafka tells a topic from one of the same name that was deleted; empty where there is none.
+
+    Raises:
+        TopicError: Kafka cannot be reached.
+    """
+    admin = AdminClient({**kafka.kafka_client, "log_level": 0})  # it would say that it ends
+    described = admin.describe_topics(TopicCollection([topic]), request_timeout=CONNECT_SECONDS)[topic]
+    try:
+        return str(described.result().topic_id)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            return ""
+        raise TopicError(unreachable(kafka, [error.args[0]])) from error
 
 
 def _starts(

@@ -26,6 +26,13 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class Unchanged:
+    """Photos of which the source knows, without a look at the topic, that it holds them as they are."""
+
+    count: int = 1
+
+
+@dataclass(frozen=True)
 class Takedown:
     """A photo that the source published once and has no more."""
 
@@ -41,6 +48,15 @@ class BadRow:
     """From 1."""
     detail: str
     value: bytes
+    id: str | None = None
+    """Of the photo that it is about, where that much can be read."""
+
+
+@dataclass(frozen=True)
+class Mended:
+    """A row that was bad once and is not any more: its dead letter goes."""
+
+    line: int
 
 
 @dataclass(frozen=True)
@@ -50,4 +66,4 @@ class Checkpoint:
     state: State
 
 
-Item = ImageRecord | Skip | Takedown | BadRow | Checkpoint
+Item = ImageRecord | Unchanged | Skip | Takedown | BadRow | Mended | Checkpoint
