@@ -2,9 +2,10 @@
 
 import logging
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
+from imagesearch_contract.kafka import unreachable
 from imagesearch_contract.settings import KafkaConnection
 
 log = logging.getLogger(__name__)
@@ -21,24 +22,28 @@ class Publisher:
     """An idempotent Kafka producer; leaving the context waits for what is on its way.
 
     `failed` counts the messages that did not arrive, `fault` says why the last of them did not.
+
+    Raises:
+        PublishError: the client cannot be made as `kafka` says.
     """
 
     def __init__(self, kafka: KafkaConnection, *, delivery_seconds: float = DELIVERY_SECONDS) -> None:
         self.failed = 0
         self.fault = ""
         self._outage = False
-        self._producer = Producer(
-            {
-                **kafka.kafka_client,
-                "enable.idempotence": True,
-                "acks": "all",
-                "compression.type": "lz4",
-                "linger.ms": 20,
-                "delivery.timeout.ms": int(delivery_seconds * 1000),
-                "queue.buffering.max.kbytes": 64 * 1024,  # the default is a gigabyte
-            },
-            logger=log,
-        )
+        options: dict[str, Any] = {
+            **kafka.kafka_client,
+            "enable.idempotence": True,
+            "acks": "all",
+            "compression.type": "lz4",
+            "linger.ms": 20,
+            "delivery.timeout.ms": int(delivery_seconds * 1000),
+            "queue.buffering.max.kbytes": 64 * 1024,  # the default is a gigabyte
+        }
+        try:
+            self._producer = Producer(options, logger=log)
+        except KafkaException as error:
+            raise PublishError(unreachable(kafka, [error.args[0]])) from error
 
     def __enter__(self) -> Self:
         return self
