@@ -45,10 +45,11 @@ def walk(search: Search, first: int, last: int) -> Iterator[Slice]:
         end = min(last, first + width - 1)
         page = search(first, end)
         seconds = _seconds(page.photos, first, end)
-        if len(page.photos) < PER_PAGE and page.pages <= 1:
+        if len(page.photos) < PER_PAGE and not (page.pages > 1 and search(first, end, number=2).photos):
+            # The estimate alone proves nothing: what is announced beyond a page that is not full has to show itself.
             found = Slice(page.photos, end + 1)
         elif not _is_ordered(seconds) or not seconds:
-            # Flickr does not keep to the order, or has photos and shows none: a shorter time fits on one page.
+            # Flickr does not keep to the order, or shows a page in part: a shorter time fits on one page.
             if end > first:
                 width = (end - first + 1) // 2
                 continue
