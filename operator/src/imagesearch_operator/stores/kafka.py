@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient, ClusterMetadata, NewTopic, OffsetSpec  # type: ignore[attr-defined]
 from imagesearch_contract import names
 from imagesearch_contract.settings import KafkaConnection
 
@@ -194,9 +194,9 @@ class Topics:
             raise self._error(KafkaException(KafkaError(KafkaError._TIMED_OUT))) from error
 
     def _await_topics(self, created: set[str]) -> None:
-        """Wait until a look finds them; else the next one would take them for missing."""
+        """Wait until a look finds them, led; else the next one would take them for missing, or their broker for down."""
         deadline = time.monotonic() + SETTLED_SECONDS
-        while not created <= self._admin.list_topics(timeout=REQUEST_SECONDS).topics.keys():
+        while not created <= _led(self._admin.list_topics(timeout=REQUEST_SECONDS)):
             if time.monotonic() > deadline:
                 return
             time.sleep(0.05)
@@ -297,6 +297,15 @@ def _of_letters(offsets: Mapping[str, Offsets]) -> dict[Partition, int]:
         for topic, partitions in offsets.items()
         if _LETTERS.fullmatch(topic)
         for number, offset in partitions.items()
+    }
+
+
+def _led(metadata: ClusterMetadata) -> set[str]:
+    """The topics of which every partition has a leader."""
+    return {
+        name
+        for name, topic in metadata.topics.items()
+        if topic.partitions and all(partition.leader >= 0 for partition in topic.partitions.values())
     }
 
 
