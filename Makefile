@@ -19,6 +19,9 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export HF_HUB_DISABLE_TELEMETRY := 1
 
+FUZZ_SECONDS ?= 60
+FUZZERS := $(wildcard services/*/fuzz/fuzz_*.py)
+
 SOURCE ?= stamps
 TEXT ?=
 MODEL ?= starter
@@ -110,6 +113,16 @@ smoke: setup ## Start everything, search by text and by picture, click through i
 .PHONY: e2e
 e2e: setup ## Tests of the platform on the cluster of `make cluster`
 	$(BIN)/pytest -m e2e dev/e2e
+
+.PHONY: fuzz
+fuzz: $(VENV)/.installed ## Look for inputs that break the parsers of what strangers send: FUZZ_SECONDS=60 for each
+	@VIRTUAL_ENV=$(VENV) $(UV) pip install --quiet --group fuzz
+	@for fuzzer in $(FUZZERS); do \
+	  corpus=$(CACHE)/fuzz/$$(basename $$fuzzer .py); mkdir -p $$corpus; \
+	  echo "==> $$fuzzer for $(FUZZ_SECONDS) s, from the $$(ls $$corpus | wc -l) inputs that were worth keeping"; \
+	  $(BIN)/python $$fuzzer $$corpus -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=512 -timeout=2 \
+	    -artifact_prefix=$(CACHE)/fuzz/ -print_final_stats=1 || exit 1; \
+	done
 
 .PHONY: format
 format: $(VENV)/.installed web/node_modules/.installed ## Format the code and apply the linters' safe fixes

@@ -13,7 +13,7 @@ from imagesearch_stack.control_plane import KubernetesApi, binary
 pytestmark = pytest.mark.integration
 
 VALUES = ["trial", "yours", "namespaced", "full"]
-PROMETHEUS = {"ServiceMonitor", "PrometheusRule"}
+PROMETHEUS = {"ServiceMonitor", "PodMonitor", "PrometheusRule"}
 
 
 @pytest.mark.parametrize("values", VALUES)

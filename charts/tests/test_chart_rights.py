@@ -235,7 +235,7 @@ def peers(render) -> dict[str, Peer]:
 @pytest.mark.parametrize(
     ("source", "target", "port"),
     [
-        *product(["operator", "producer", "embedder"], ["kafka"], [9092]),
+        *product(["operator", "producer", "replay", "embedder"], ["kafka"], [9092]),
         *product(["operator", "search", "embedder"], ["elasticsearch"], [9200]),
         *product(["operator", "model", "embedder", "encoder", "test"], ["mlflow"], [5000]),
         ("test", "operator", 9090),

@@ -1,6 +1,8 @@
 """The life of a collection on a real cluster, from `kubectl apply` to `kubectl delete`. The tests build on each other, in this order."""
 
 import itertools
+import json
+import subprocess
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,7 @@ from imagesearch_contract import names
 from imagesearch_stack import StackError
 from imagesearch_stack.cluster import RELEASE, Platform
 from imagesearch_stack.collection import Collection, owners
+from imagesearch_stack.servers import script
 
 pytestmark = pytest.mark.e2e
 
@@ -30,6 +33,9 @@ SPEC: dict[str, Any] = {
     "embedding": {"resources": SMALL},
     "serving": {"maxReplicas": 2, "targetOngoingRequests": 1, "resources": SMALL},
 }
+SECOND = {**SPEC, "sources": SPEC["sources"][:1]}
+TWIN = "starter-twin"
+"""The same model under another name, and so to everybody another model."""
 COME_BACK_SECONDS = 30
 """Repairs take seconds; a busy node may take its time."""
 
@@ -90,6 +96,26 @@ def test_a_source_is_asked_again_by_its_schedule(first: Collection) -> None:
     assert "published 0 unchanged" in said, "the first run, at once, has brought everything already"
 
 
+def test_a_dead_letter_is_counted_by_its_reason_and_goes_back_on_request(first: Collection) -> None:
+    gone = {"id": "list:gone", "url": "http://flickr.standins.svc/photos/gone.png"}
+    first.kubectl("create", "configmap", "gone", "--from-literal", f"manifest.jsonl={json.dumps(gone)}")
+    listed = {"name": "gone", "manifest": {"configMapRef": {"name": "gone"}}}
+    first.apply(SPEC | {"sources": [*SPEC["sources"], listed]})
+
+    def failed() -> int:
+        by_reason: dict[str, int] = first.status["images"].get("failedByReason", {})
+        return by_reason.get("dead_link", 0)
+
+    first.wait_until("its letter is counted", lambda: failed() == 1, 180)
+    first.kubectl("annotate", "imagecollection", first.name, "imagesearch.dev/replay=dead_link")
+    first.wait_until("the replay has ended", lambda: first.status.get("replay", {}).get("state") == "Finished", 180)
+    assert first.status["replay"]["message"] == "replayed 1 cleared 1 outdated 0 not replayable 0 of 1 letters"
+    annotations = first.kubectl("get", "imagecollection", first.name, "--output", "jsonpath={.metadata.annotations}")
+    assert '"imagesearch.dev/replay"' not in annotations
+    first.wait_until("it has failed again, and counts once", lambda: failed() == 1, 120)
+    first.apply(SPEC)
+
+
 @pytest.mark.parametrize("kind", ["cronjobs", "services", "configmaps", "roles"])
 def test_what_is_deleted_comes_back(first: Collection, kind: str) -> None:
     gone = first.own(kind)[0]["metadata"]
@@ -121,7 +147,7 @@ def test_an_operator_that_is_killed_in_the_middle_goes_on_where_it_was(
     first: Collection, second: Collection, platform: Platform
 ) -> None:
     """And two collections of one model have one RayService between them."""
-    second.apply({key: SPEC[key] for key in ("model", "embedding", "serving")} | {"sources": SPEC["sources"][:1]})
+    second.apply(SECOND)
     second.wait_until("the operator has begun", lambda: second.own("cronjobs"), 60)
     platform.kubernetes.kubectl(
         *("delete", "pods", "--namespace", RELEASE, "--selector", "app.kubernetes.io/component=operator"),
@@ -136,7 +162,7 @@ def test_an_operator_that_is_killed_in_the_middle_goes_on_where_it_was(
     assert len(second.own("deployments")) == 1
 
 
-def test_queries_by_the_dozen_get_a_second_replica_and_quiet_takes_it_away(first: Collection) -> None:
+def test_queries_by_the_dozen_get_a_second_replica(first: Collection) -> None:
     words = (f"a picture of number {number}" for number in itertools.count())
     lock, stop, failures = threading.Lock(), threading.Event(), list[str]()
 
@@ -159,12 +185,41 @@ def test_queries_by_the_dozen_get_a_second_replica_and_quiet_takes_it_away(first
         for asker in askers:
             asker.join()
     assert failures == []
+
+
+def test_a_model_is_changed_while_searches_go_on(second: Collection, platform: Platform) -> None:
+    """A second index is filled beside the one that is searched, by an embedder and an encoder of its own."""
+    mlflow = platform.address(f"{RELEASE}-mlflow", 5000, RELEASE)
+    register = [script("imagesearch-model"), "register", TWIN, "--model", "starter", "--tracking-uri", mlflow]
+    subprocess.run(register, check=True, capture_output=True, timeout=300)
+    before = second.status
+
+    second.apply({**SECOND, "model": {"registry": {"name": TWIN, "version": "1"}}})
+
+    def changed() -> bool:
+        assert second.text_search("Vogel"), "a search between two models finds nothing"
+        return second.status["activeModel"] == f"{TWIN}/1"
+
+    second.wait_until("searches go to the new model's index", changed, 600)
+    after = second.status
+    assert after["activeIndex"] != before["activeIndex"]
+    assert after["images"]["indexed"] == before["images"]["indexed"]
+
+    def former_is_gone() -> bool:
+        return len(second.own("deployments")) == 1 and len(second.owned("rayservices.ray.io")) == 1
+
+    second.wait_until("the former model's embedder is gone", former_is_gone, 60)
+    second.wait_until("it is Ready", lambda: second.is_true("Ready"), 120)
+
+
+def test_quiet_takes_the_second_replica_away(first: Collection) -> None:
     first.wait_until("the second worker has gone", lambda: len(serving_workers(first)) == 1, 400)
 
 
 def serving_workers(collection: Collection) -> list[str]:
     """The encoder's worker pods that are ready, which they are while a replica runs there."""
-    pods = collection.found("pods", "ray.io/node-type=worker")
+    (service,) = collection.owned("rayservices.ray.io")
+    pods = collection.found("pods", f"ray.io/node-type=worker,imagesearch.dev/shared={service['metadata']['name']}")
     return [
         pod["metadata"]["name"]
         for pod in pods
@@ -204,9 +259,9 @@ def test_deleting_with_retain_keeps_topics_and_index_for_the_next_of_that_name(
 
 
 def wanted_topics(collection: Collection) -> set[str]:
-    """The names of a collection's two topics."""
+    """The names of a collection's topics."""
     topic = names.topic(collection.namespace, collection.name)
-    return {topic, names.dead_letter_topic(topic)}
+    return {topic, names.dead_letter_topic(topic), names.state_topic(topic)}
 
 
 LIST_TOPICS = """

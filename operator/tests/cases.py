@@ -34,6 +34,7 @@ def flickr_with_everything() -> Case:
         "licenses": ["CC0-1.0"],
         "safeSearch": "moderate",
         "minUploadDate": "2024-05-31",
+        "sweepDays": 1,
         "apiKeySecretRef": {"name": "flickr", "key": "key"},
     }
     source = {"name": "dogs", "schedule": "*/10 * * * *", "timeZone": "Europe/Berlin", "quota": 500, "flickr": flickr}
@@ -65,7 +66,7 @@ def flickr_with_everything() -> Case:
 
 def two_sources_one_resting() -> Case:
     resting = specs.MANIFEST_SOURCE | {"suspend": True}
-    listed = {"name": "web", "manifest": {"url": "https://example.org/pictures.jsonl"}}
+    listed = {"name": "web", "manifest": {"url": "https://example.org/pictures?all", "format": "csv"}}
     birds = specs.collection(sources=[resting, listed])
     return birds, worlds.facts(birds), worlds.settings()
 
@@ -102,6 +103,15 @@ def candidate_beside_the_searched_index() -> Case:
     return birds, replace(seen, topic=TopicFacts(exists=True, messages=500)), worlds.settings()
 
 
+def replay_asked_for() -> Case:
+    annotations = {
+        "imagesearch.dev/replay": "decompression_bomb",
+        "imagesearch.dev/replayed": "birds-replay-all-0123abcd",
+    }
+    birds = specs.collection(annotations=annotations)
+    return birds, worlds.facts(birds), worlds.settings(kafka_username="imagesearch", kafka_password="secret")
+
+
 def credentials_and_authorities() -> Case:
     birds = specs.collection(sources=[specs.FLICKR_SOURCE])
     settings = worlds.settings(
@@ -133,6 +143,7 @@ CASES: tuple[Callable[[], Case], ...] = (
     gpu,
     registry_alias,
     candidate_beside_the_searched_index,
+    replay_asked_for,
     credentials_and_authorities,
     long_names,
 )

@@ -1,7 +1,7 @@
 """A cluster and stores in memory, to be passed in: what they hold is plain to see, and they fail when told to."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from imagesearch_contract import names
@@ -87,6 +87,17 @@ class FakeCluster:
             del self.objects[id_of(body)]
         return written
 
+    async def annotate(self, collection: Manifest, annotations: Mapping[str, str | None]) -> Manifest:
+        """See `Cluster`."""
+        at = id_of(collection)
+        if self.refusals.get(at.kind):
+            raise self.refusals[at.kind].pop(0)
+        self.written.append("annotate")
+        body = copy.deepcopy(self.objects[at])
+        merged = {**body["metadata"].get("annotations", {}), **annotations}
+        body["metadata"]["annotations"] = {name: value for name, value in merged.items() if value is not None}
+        return self.put(body)
+
     async def write_status(self, key: Id, status: dict[str, Any]) -> Manifest:
         """See `Cluster`."""
         self.written.append("status")
@@ -123,7 +134,8 @@ class FakeStores:
         documents = {index: count for index, count in self.documents.items() if index.startswith(f"{alias}.")}
         return Observed(
             model,
-            self.away.get("kafka") or TopicFacts(exists=topic in self.topics, lag=dict(self.lag)),
+            self.away.get("kafka")
+            or TopicFacts(exists={topic, names.state_topic(topic)} <= self.topics, lag=dict(self.lag)),
             self.away.get("elasticsearch") or IndexFacts(documents, self.aliases.get(alias)),
         )
 
@@ -150,4 +162,4 @@ class FakeStores:
         if "kafka" in self.away:
             raise StoreError(*self.away["kafka"])
         topic = names.topic(collection.namespace, collection.name)
-        self.topics -= {topic, names.dead_letter_topic(topic)}
+        self.topics -= {topic, names.dead_letter_topic(topic), names.state_topic(topic)}

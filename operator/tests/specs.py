@@ -42,6 +42,7 @@ def body(
     created_at: datetime = CREATED,
     deleted_at: datetime | None = None,
     finalizers: tuple[str, ...] = (),
+    annotations: dict[str, str] | None = None,
     status: dict[str, Any] | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
@@ -55,6 +56,8 @@ def body(
     }
     if deleted_at:
         metadata["deletionTimestamp"] = deleted_at.isoformat()
+    if annotations:
+        metadata["annotations"] = annotations
     if finalizers:
         metadata["finalizers"] = list(finalizers)
     return {

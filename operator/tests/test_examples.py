@@ -1,5 +1,6 @@
 """Every file of examples/ is one that people can apply."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import specs
 import yaml
 from imagesearch_contract.record import ImageRecord
 from imagesearch_operator.spec import KIND
-from imagesearch_producer.sources.manifest import record_of
+from imagesearch_producer.sources.manifest.row import Row, record_of
 from imagesearch_stack.control_plane import KubernetesApi
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
@@ -50,7 +51,8 @@ def test_no_two_examples_have_a_collection_of_one_name() -> None:
 def test_the_list_of_the_minimal_example_is_one_that_the_producer_reads() -> None:
     (manifest,) = (document for document in documents("minimal") if document["kind"] == "ConfigMap")
 
-    items = [record_of(line.encode(), 1, None) for line in manifest["data"]["manifest.jsonl"].splitlines()]
+    lines = manifest["data"]["manifest.jsonl"].splitlines()
+    items = [record_of(Row(1, json.loads(line)), None) for line in lines]
 
     assert items
     assert all(isinstance(item, ImageRecord) for item in items)

@@ -26,7 +26,7 @@ def test_an_operator_killed_in_the_middle_loses_nothing(platform):
     try:
         until(lambda: len(children(platform.api, namespace, "deployments")) == 6)
         until(lambda: len(children(platform.api, namespace, "cronjobs")) == 6)
-        until(lambda: len(platform.topics(namespace)) == 12)
+        until(lambda: len(platform.topics(namespace)) == 18)
     finally:
         again.stop()
 

@@ -1,9 +1,11 @@
 """The operator as a process, against a real API server, Kafka, Elasticsearch and MLflow. Only pods never run here."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
 import specs
+from confluent_kafka import Producer
 from imagesearch_stack.control_plane import kuberay_crds
 from running import CHILDREN, MODEL, Operator, Platform, apply, children, condition, get, register, registered, until
 
@@ -48,11 +50,7 @@ def test_a_collection_gets_its_children_topics_index_and_alias(platform, operato
         *("ConfigMap", "CronJob", "Deployment", "Job", "PersistentVolumeClaim"),
         *("Role", "RoleBinding", "Service", "ServiceAccount"),
     ]
-    until(
-        lambda: (
-            platform.topics(namespace) == {f"imagesearch.{namespace}.birds", f"imagesearch.{namespace}.birds.failed"}
-        )
-    )
+    until(lambda: platform.topics(namespace) == topics_of(namespace, "birds"))
     [(index, aliases)] = until(lambda: platform.indices(namespace)).items()
     assert aliases == [f"{namespace}.birds"]
     status = until(lambda: get(platform.api, namespace, "ic", "birds").get("status", {}).get("activeIndex"))
@@ -169,15 +167,11 @@ def test_deletion_takes_topics_and_index_along_or_leaves_them_as_the_policy_says
     namespace = platform.namespace("deleted")
     apply(platform.api, "goes", namespace, model=registered(), deletionPolicy="Delete")
     apply(platform.api, "stays", namespace, model=registered(), deletionPolicy="Retain")
-    until(lambda: len(platform.topics(namespace)) == 4)
+    until(lambda: platform.topics(namespace) == topics_of(namespace, "goes") | topics_of(namespace, "stays"))
     until(lambda: platform.aliases(namespace) == [f"{namespace}.goes", f"{namespace}.stays"])
     platform.api.kubectl("-n", namespace, "delete", "ic", "--all", "--timeout=120s")
     assert platform.aliases(namespace) == [f"{namespace}.stays"]
-    until(
-        lambda: (
-            platform.topics(namespace) == {f"imagesearch.{namespace}.stays", f"imagesearch.{namespace}.stays.failed"}
-        )
-    )
+    until(lambda: platform.topics(namespace) == topics_of(namespace, "stays"))
     assert children(platform.api, namespace) == {}
     until(lambda: operator.counted("imagesearch_collection_condition", namespace=namespace) == 0)
 
@@ -194,6 +188,96 @@ def test_another_model_is_built_beside_the_one_that_is_searched_and_its_index_is
     assert platform.indices(namespace) == {first: [f"{namespace}.birds"], candidate: []}
     drivers = children(platform.api, namespace, "deployments")
     assert len(drivers) == 2
+
+
+def test_a_replay_runs_once_one_after_the_other_and_is_told(platform, operator, kuberay):
+    """No pod runs here, so the end of a Job is written as its controller would."""
+    namespace = platform.namespace("replays")
+    apply(platform.api, "birds", namespace, model=registered())
+    until(lambda: platform.topics(namespace) == topics_of(namespace, "birds"))
+    annotate(platform, namespace, "dead_link")
+    [first] = until(lambda: replays(platform, namespace))
+    until(lambda: annotations(platform, namespace) == {"imagesearch.dev/replayed": first})
+    annotate(platform, namespace, "all")
+    operator.pass_again(platform.api, namespace, "birds")
+    assert set(replays(platform, namespace)) == {first}
+
+    end(platform, namespace, first)
+    [second] = until(lambda: set(replays(platform, namespace)) - {first})
+    until(lambda: annotations(platform, namespace).get("imagesearch.dev/replayed") == second)
+    end(platform, namespace, second)
+    until(lambda: get(platform.api, namespace, "ic", "birds")["status"].get("replay", {}).get("state") == "Finished")
+    for _ in range(2):
+        operator.pass_again(platform.api, namespace, "birds")
+    # The controller of Jobs deletes them when their time to live is over.
+    platform.api.kubectl("-n", namespace, "delete", "job", first)
+    operator.pass_again(platform.api, namespace, "birds")
+    assert set(replays(platform, namespace)) == {second}
+    told = {event["reason"] for event in get(platform.api, namespace, "events")["items"]}
+    assert {"ReplayStarted", "ReplayFinished"} <= told
+
+
+def test_a_replay_for_no_known_reason_is_refused_with_those_that_there_are(platform, operator, kuberay):
+    namespace = platform.namespace("refused")
+    apply(platform.api, "birds", namespace, model=registered())
+    annotate(platform, namespace, "bad_luck")
+    until(lambda: "imagesearch.dev/replay" not in annotations(platform, namespace))
+    [event] = [one for one in get(platform.api, namespace, "events")["items"] if one["reason"] == "ReplayRefused"]
+    assert event["type"] == "Warning"
+    assert "dead_link" in event["message"]
+    assert replays(platform, namespace) == []
+
+
+def test_dead_letters_are_counted_by_reason_in_the_status_and_for_prometheus(platform, operator, kuberay):
+    namespace = platform.namespace("letters")
+    apply(platform.api, "birds", namespace, model=registered())
+    until(lambda: platform.topics(namespace) == topics_of(namespace, "birds"))
+    producer = Producer({"bootstrap.servers": platform.kafka})
+    for number, reason in enumerate(["dead_link", "dead_link", "truncated"]):
+        failed = f"imagesearch.{namespace}.birds.failed"
+        producer.produce(failed, key=str(number), value="{}", headers={"reason": reason})
+    producer.flush(30)
+    by_reason = {"dead_link": 2, "truncated": 1}
+    until(lambda: images(platform, namespace).get("failedByReason") == by_reason)
+    assert images(platform, namespace)["failed"] == 3
+    metric = "imagesearch_collection_failed_records"
+    assert {reason: operator.counted(metric, namespace=namespace, reason=reason) for reason in by_reason} == by_reason
+
+
+def topics_of(namespace: str, name: str) -> set[str]:
+    return {f"imagesearch.{namespace}.{name}{end}" for end in ("", ".failed", ".state")}
+
+
+def images(platform: Platform, namespace: str) -> dict:
+    return get(platform.api, namespace, "ic", "birds").get("status", {}).get("images", {})
+
+
+def annotate(platform: Platform, namespace: str, reason: str) -> None:
+    platform.api.kubectl("-n", namespace, "annotate", "ic", "birds", f"imagesearch.dev/replay={reason}")
+
+
+def annotations(platform: Platform, namespace: str) -> dict[str, str]:
+    found = get(platform.api, namespace, "ic", "birds")["metadata"].get("annotations", {})
+    return {name: value for name, value in found.items() if name.startswith("imagesearch.dev/")}
+
+
+def replays(platform: Platform, namespace: str) -> list[str]:
+    found = get(platform.api, namespace, "jobs", "-l", "app.kubernetes.io/component=replay")
+    return [job["metadata"]["name"] for job in found["items"]]
+
+
+def end(platform: Platform, namespace: str, job: str) -> None:
+    pod = get(platform.api, namespace, "pods", "-l", f"batch.kubernetes.io/job-name={job}")
+    [name] = [each["metadata"]["name"] for each in pod["items"]]
+    ended = {"terminated": {"exitCode": 0, "message": "replayed 0 cleared 0 outdated 0 not replayable 0 of 0 letters"}}
+    status = {
+        "phase": "Succeeded",
+        "containerStatuses": [
+            {"name": "replay", "image": "", "imageID": "", "ready": False, "restartCount": 0, "state": ended}
+        ],
+    }
+    patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    platform.api.kubectl("-n", namespace, "patch", "pod", name, *patch)
 
 
 def quiet(operator: Operator) -> None:

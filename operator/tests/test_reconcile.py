@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import specs
 from fakes import FakeCluster, FakeStores
-from imagesearch_operator import kinds
+from imagesearch_operator import kinds, naming
 from imagesearch_operator.cluster import ClusterError, ConflictError, InvalidError
 from imagesearch_operator.facts import ModelVersion, Unknown
 from imagesearch_operator.kinds import Id
@@ -55,6 +55,25 @@ class World:
         body = self.cluster.objects[Id(kinds.COLLECTION.name, "pictures", name)]
         self.live.put(self.cluster.put({**body, "metadata": {**body["metadata"], **meta}}))
 
+    def annotate(self, reason: str) -> None:
+        """Ask for a replay, as a person with kubectl."""
+        self.change(annotations={**self.annotations(), naming.REPLAY: reason})
+
+    def annotations(self) -> dict[str, str]:
+        """The collection's annotations."""
+        body = self.cluster.objects[Id(kinds.COLLECTION.name, "pictures", "birds")]
+        return dict(body["metadata"].get("annotations", {}))
+
+    def replays(self) -> list[str]:
+        """The Jobs that replay."""
+        return [name for name in self.cluster.of_kind("Job") if name.startswith(naming.replays("birds"))]
+
+    def end(self, job: str) -> None:
+        """Have a Job be done."""
+        live = self.cluster.objects[Id("Job", "pictures", job)]
+        done = {"conditions": [{"type": "Complete", "status": "True"}]}
+        self.live.put(self.cluster.put({**live, "status": done}))
+
     async def reconcile(self, name: str = "birds") -> list[str]:
         """Reconcile it; what was written."""
         self.cluster.written.clear()
@@ -88,7 +107,7 @@ async def test_the_first_pass_makes_everything_and_the_second_writes_nothing(wor
     assert written[-1] == "status"
     assert world.cluster.of_kind("CronJob") == ["birds-list"]
     assert len(world.cluster.of_kind("RayService")) == len(world.cluster.of_kind("Deployment")) == 1
-    assert world.stores.topics == {"imagesearch.pictures.birds", "imagesearch.pictures.birds.failed"}
+    assert world.stores.topics == {f"imagesearch.pictures.birds{end}" for end in ("", ".failed", ".state")}
     assert world.stores.aliases == dict.fromkeys(["pictures.birds"], *world.stores.documents)
     assert await world.reconcile() == []
 
@@ -188,7 +207,7 @@ async def test_the_stores_are_kept_as_the_policy_says_even_if_they_do_not_answer
     await world.reconcile()
     await world.reconcile()
     assert world.cluster.of_kind("ImageCollection") == []
-    assert len(world.stores.topics) == 2
+    assert len(world.stores.topics) == 3
     assert len(world.stores.documents) == 1
 
 
@@ -219,6 +238,78 @@ async def test_a_collection_of_another_version_is_told_so_once(world):
     assert await world.reconcile() == ["status"]
     assert world.ready()["reason"] == "SpecNotUnderstood"
     assert await world.reconcile() == []
+
+
+async def test_a_replay_gets_its_job_and_leaves_the_job_s_name_behind_and_is_not_made_again(world):
+    world.add()
+    await world.reconcile()
+    world.annotate("dead_link")
+    written = await world.reconcile()
+    [job] = world.replays()
+    assert written[0] == f"apply Job {job}"
+    assert world.annotations() == {naming.REPLAYED: job}
+    assert await world.reconcile() == []
+
+    world.end(job)
+    await world.reconcile()
+    assert await world.reconcile() == []
+    assert world.replays() == [job]
+    del world.cluster.objects[Id("Job", "pictures", job)]  # its time to live is over
+    await world.hear()
+    assert await world.reconcile() == []
+    assert world.replays() == []
+    assert [event[1] for event in world.cluster.events if "Replay" in event[1]] == ["ReplayStarted", "ReplayFinished"]
+
+
+async def test_a_replay_whose_request_could_not_be_taken_off_is_still_one_replay(world):
+    world.add()
+    await world.reconcile()
+    world.annotate("all")
+    world.cluster.refusals["ImageCollection"] = [ConflictError("Conflict", "it was changed")]
+    with pytest.raises(Retry):
+        await world.reconcile()
+    [job] = world.replays()
+    assert world.annotations() == {naming.REPLAY: "all"}
+    world.end(job)
+    await world.reconcile()
+    assert world.replays() == [job]
+    assert world.annotations() == {naming.REPLAYED: job}
+
+
+async def test_a_second_request_waits_for_the_first_and_then_runs(world):
+    world.add()
+    await world.reconcile()
+    world.annotate("all")
+    await world.reconcile()
+    [first] = world.replays()
+    world.annotate("all")
+    await world.reconcile()
+    assert world.replays() == [first]
+    assert world.annotations() == {naming.REPLAYED: first, naming.REPLAY: "all"}
+    world.end(first)
+    await world.reconcile()
+    assert len(world.replays()) == 2
+    assert naming.REPLAY not in world.annotations()
+
+
+async def test_a_replay_for_no_known_reason_is_refused_once_with_the_reasons_that_there_are(world):
+    world.add()
+    await world.reconcile()
+    world.annotate("bad_luck")
+    await world.reconcile()
+    assert world.replays() == []
+    assert world.annotations() == {}
+    [(kind, _, message)] = [event for event in world.cluster.events if event[1] == "ReplayRefused"]
+    assert kind == "Warning"
+    assert "dead_link" in message
+    assert await world.reconcile() == []
+
+
+async def test_a_paused_collection_s_replay_waits(world):
+    world.add(paused=True, annotations={naming.REPLAY: "all"})
+    assert await world.reconcile() == ["status"]
+    assert world.replays() == []
+    assert world.annotations() == {naming.REPLAY: "all"}
 
 
 async def test_a_collection_that_is_gone_needs_nothing(world):

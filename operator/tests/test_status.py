@@ -11,10 +11,10 @@ import pytest
 import specs
 from imagesearch_operator import naming
 from imagesearch_operator.facts import Facts, IndexFacts, Manifest, ModelVersion, TopicFacts, Unknown
-from imagesearch_operator.plan import plan
+from imagesearch_operator.plan import plan, replays
 from imagesearch_operator.settings import OperatorSettings
 from imagesearch_operator.spec import Collection
-from imagesearch_operator.status import PARTS, ApplyError, Event, events, status
+from imagesearch_operator.status import PARTS, ApplyError, Event, events, status, unknown_replay
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -24,6 +24,7 @@ SETTINGS = OperatorSettings(
     producer_image="producer", embedder_image="embedder", encoder_image="encoder", model_image="model"
 )
 INDEX = "pictures.birds." + naming.encoder("starter", "1").removeprefix("encoder-")
+IMAGES = {"published": 12, "indexed": 7, "failed": 2, "failedByReason": {"dead_link": 2}, "lag": 3}
 OTHER_INDEX = "pictures.birds." + naming.encoder("openai--clip", "2").removeprefix("encoder-")
 
 
@@ -35,7 +36,7 @@ def facts(collection: Collection, **changes: Any) -> Facts:
         siblings=(collection,),
         model=model,
         models={collection.name: model},
-        topic=TopicFacts(exists=True, messages=12, dead_letters=2, lag={INDEX: 3}),
+        topic=TopicFacts(exists=True, messages=12, failed={"dead_link": 2}, lag={INDEX: 3}),
         index=IndexFacts({INDEX: 7}, INDEX),
     )
     world = replace(world, **{name: value for name, value in changes.items() if name not in ("children", "pods")})
@@ -76,7 +77,7 @@ def status_of(collection: Collection, observed: Facts, *errors: ApplyError) -> d
 def strict(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema, which also refuses fields that it does not name."""
     closed = {name: strict(field) if isinstance(field, dict) else field for name, field in schema.items()}
-    return closed | ({"additionalProperties": False} if schema.get("type") == "object" else {})
+    return {"additionalProperties": False, **closed} if schema.get("type") == "object" else closed
 
 
 def with_status(collection: Collection, said: dict[str, Any]) -> Collection:
@@ -166,7 +167,7 @@ def test_a_collection_that_works_is_ready_in_every_part() -> None:
     assert verdict(said, "Paused") == ("False", "NotPaused")
     assert {name: value for name, value in said.items() if name != "conditions"} == {
         "observedGeneration": 1,
-        "images": {"published": 12, "indexed": 7, "failed": 2, "lag": 3},
+        "images": IMAGES,
         "activeIndex": INDEX,
         "activeModel": "starter/1",
         "endpoint": "pictures/birds",
@@ -270,7 +271,7 @@ def test_a_store_that_does_not_answer_makes_its_part_unknown_and_is_what_ready_t
 
     assert verdict(said, part) == verdict(said, "Ready") == ("Unknown", "Unreachable")
     assert "does not answer at x:1" in condition(said, "Ready")["message"]
-    assert said["images"] == {"published": 12, "indexed": 7, "failed": 2, "lag": 3}  # as last seen
+    assert said["images"] == IMAGES  # as last seen
     assert said["activeIndex"] == INDEX
 
 
@@ -619,3 +620,97 @@ def test_pausing_and_going_on_are_events() -> None:
 
     assert reasons(events(before, after)) == [("Normal", "Paused")]
     assert reasons(events(after, before)) == [("Normal", "Resumed")]
+
+
+# -- dead letters
+
+
+def test_what_failed_is_the_sum_of_its_reasons_and_stays_as_it_was_while_it_is_being_counted() -> None:
+    counted = facts(BIRDS, topic=TopicFacts(exists=True, failed={"dead_link": 2, "truncated": 3}))
+    said = status_of(BIRDS, counted)
+    assert (said["images"]["failed"], said["images"]["failedByReason"]) == (5, {"dead_link": 2, "truncated": 3})
+
+    counting = facts(BIRDS, topic=TopicFacts(exists=True, failed=None))
+    assert status_of(with_status(BIRDS, said), counting)["images"]["failed"] == 5
+
+    cleared = status_of(with_status(BIRDS, said), facts(BIRDS, topic=TopicFacts(exists=True, failed={})))
+    assert cleared["images"]["failed"] == 0
+    assert "failedByReason" not in cleared["images"]
+
+
+def replay_job(at: str = "2026-05-01T12:10:00Z", **status: Any) -> Manifest:
+    """The Job of a replay that was asked for."""
+    asked = specs.collection(annotations={naming.REPLAY: "dead_link"})
+    world = facts(asked, children=())
+    [job] = replays.job(asked, world, SETTINGS)
+    meta = job["metadata"] | {"creationTimestamp": at}
+    return job | {"metadata": meta, "status": status}
+
+
+def replay_pod(job: Manifest, state: dict[str, Any]) -> Manifest:
+    """Its pod."""
+    return {
+        "kind": "Pod",
+        "metadata": {"name": "replay", "labels": {"batch.kubernetes.io/job-name": job["metadata"]["name"]}},
+        "status": {"containerStatuses": [{"name": "replay", "state": state}]},
+    }
+
+
+COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+SUMMARY = "replayed 2 cleared 2 outdated 0 not replayable 0 of 2 letters"
+
+
+def test_a_replay_is_told_from_its_start_to_its_last_words_with_an_event_for_each() -> None:
+    running, done = replay_job(), replay_job(**COMPLETE)
+    ended = replay_pod(done, {"terminated": {"exitCode": 0, "message": SUMMARY + "\n"}})
+    before = status_of(BIRDS, facts(BIRDS))
+    started = status_of(with_status(BIRDS, before), facts(BIRDS, children=(running,)))
+    finished = status_of(with_status(BIRDS, started), facts(BIRDS, children=(done,), pods=(ended,)))
+    gone = status_of(with_status(BIRDS, finished), facts(BIRDS, children=()))
+
+    assert "replay" not in before
+    job = running["metadata"]["name"]
+    assert started["replay"] | {"message": ""} == {
+        "job": job, "reason": "dead_link", "state": "Running", "message": "",
+    }  # fmt: skip
+    assert finished["replay"] == {"job": job, "reason": "dead_link", "state": "Finished", "message": SUMMARY}
+    assert gone["replay"] == finished["replay"]
+    told = [events(*pair) for pair in ((before, started), (started, finished), (finished, gone))]
+    assert [[(event.type, event.reason) for event in some if "Replay" in event.reason] for some in told] == [
+        [("Normal", "ReplayStarted")],
+        [("Normal", "ReplayFinished")],
+        [],
+    ]
+    assert SUMMARY in told[1][-1].message
+
+
+def test_a_replay_is_not_done_before_its_last_words_are_heard_nor_waits_for_those_of_a_pod_that_is_gone() -> None:
+    done = replay_job(**COMPLETE)
+    unheard = facts(BIRDS, children=(done,), pods=(replay_pod(done, {"running": {}}),))
+    assert status_of(BIRDS, unheard)["replay"]["state"] == "Running"
+    assert status_of(BIRDS, facts(BIRDS, children=(done,)))["replay"]["state"] == "Finished"
+
+
+def test_a_replay_that_failed_says_why() -> None:
+    failed = replay_job(conditions=[{"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}])
+    said = "imagesearch-replay: Kafka cannot be reached at kafka:9092"
+    pod = replay_pod(failed, {"terminated": {"exitCode": 1, "message": f"INFO\n{said}"}})
+    now = status_of(BIRDS, facts(BIRDS, children=(failed,), pods=(pod,)))
+
+    assert now["replay"]["state"] == "Failed"
+    assert said in now["replay"]["message"]
+    [event] = [event for event in events({}, now) if event.reason == "ReplayFailed"]
+    assert event.type == "Warning"
+
+
+def test_of_several_replays_the_latest_is_told() -> None:
+    earlier, later = replay_job("2026-05-01T12:10:00Z", **COMPLETE), replay_job("2026-05-01T12:20:00Z")
+    later["metadata"]["name"] = "later"
+    assert status_of(BIRDS, facts(BIRDS, children=(later, earlier)))["replay"]["job"] == "later"
+
+
+def test_a_reason_that_there_is_not_is_answered_with_those_that_there_are() -> None:
+    told = unknown_replay("bad_luck")
+    assert told.type == "Warning"
+    assert "imagesearch.dev/replay=bad_luck" in told.message
+    assert all(reason in told.message for reason in ("all", "dead_link", "rejected_by_index"))

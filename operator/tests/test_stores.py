@@ -51,12 +51,13 @@ async def test_topics_and_their_lag_are_seen_by_one_look(stores, kafka_bootstrap
     producer = Producer({"bootstrap.servers": kafka_bootstrap_servers})
     for number in range(5):
         producer.produce(topic, key=f"manifest:{number}", value="{}", partition=0)
-    producer.produce(names.dead_letter_topic(topic), value="{}")
+    failed = names.dead_letter_topic(topic)
+    producer.produce(failed, key="manifest:0", value="{}", headers={"reason": "dead_link"})
     producer.flush(30)
     index = names.index(*key, MODEL.name, MODEL.version)
     commit(kafka_bootstrap_servers, index, topic, 2)
     assert await stores.poll([birds]) == {key}
-    assert stores.observe(birds, None).topic == TopicFacts(True, messages=5, dead_letters=1, lag={index: 3})
+    assert stores.observe(birds, None).topic == TopicFacts(True, messages=5, failed={"dead_link": 1}, lag={index: 3})
     commit(kafka_bootstrap_servers, index, topic, 5)
     await stores.poll([birds])
     assert stores.observe(birds, None).topic.lag == {index: 0}

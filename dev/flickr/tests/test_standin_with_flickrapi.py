@@ -152,6 +152,45 @@ def test_a_fault_that_is_ordered_happens_once(standin: str, fault: dict[str, Any
     assert healthy.json()["stat"] == "ok"
 
 
+def test_what_owners_do_to_their_photos_shows_at_once(pictures: Path) -> None:
+    with serving(create_app(pictures, api_key="valid-key")) as base_url:
+        api = client(base_url, format="parsed-json")
+        (cat,) = api.photos.search(text="cat")["photos"]["photo"]
+
+        def change(**fields: Any) -> int:
+            return httpx.post(f"{base_url}/_photos", json={"id": cat["id"], **fields}).status_code
+
+        assert change(title="A tiger", license="4") == 200
+        photo = api.photos.getInfo(photo_id=cat["id"])["photo"]
+        assert (photo["title"]["_content"], photo["license"]) == ("A tiger", "4")
+        assert api.photos.search(text="tiger")["photos"]["total"] == "1"
+        assert change(colour="red") == 422
+
+        assert change(public=False) == 200
+        with pytest.raises(flickrapi.FlickrError, match="2: Permission denied"):
+            api.photos.getInfo(photo_id=cat["id"])
+
+        assert httpx.delete(f"{base_url}/_photos/{cat['id']}").status_code == 200
+        assert httpx.delete(f"{base_url}/_photos/{cat['id']}").status_code == 404
+        with pytest.raises(flickrapi.FlickrError, match="1: Photo not found"):
+            api.photos.getInfo(photo_id=cat["id"])
+
+
+def test_a_photo_can_be_added(standin: str) -> None:
+    fields = {
+        "id": "7", "owner": "7@N01", "owner_name": "Seven", "path_alias": "seven", "title": "A dog",
+        "uploaded_at": "2026-01-01T00:00:00Z", "taken_at": "2026-01-01T00:00:00Z", "group_id": "8@N20",
+        "group_alias": "dogs",
+    }  # fmt: skip
+    assert httpx.post(f"{standin}/_photos", json=fields).status_code == 200
+
+    api = client(standin, format="parsed-json")
+    assert api.photos.search(text="dog")["photos"]["total"] == "1"
+    assert api.urls.lookupUser(url="https://www.flickr.com/photos/seven/")["user"]["id"] == "7@N01"
+    assert api.urls.lookupGroup(url="https://www.flickr.com/groups/dogs/")["group"]["id"] == "8@N20"
+    assert httpx.delete(f"{standin}/_photos/7").status_code == 200
+
+
 def test_a_folder_gives_the_same_photos_at_every_start(pictures: Path) -> None:
     photos = photos_of(pictures)
 

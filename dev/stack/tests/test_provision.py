@@ -27,14 +27,23 @@ def meta(collection: str, version: str = "1") -> IndexMeta:
     )
 
 
-def test_topics_are_compacted_and_creating_them_again_changes_nothing(kafka_bootstrap_servers: str) -> None:
+def test_topics_are_cleaned_as_they_are_read_and_creating_them_again_changes_nothing(
+    kafka_bootstrap_servers: str,
+) -> None:
     topic = names.topic("default", "provisioned")
     provision.create_topics(kafka_bootstrap_servers, topic)
     provision.create_topics(kafka_bootstrap_servers, topic)
     admin = AdminClient({"bootstrap.servers": kafka_bootstrap_servers})
-    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in (topic, names.dead_letter_topic(topic))]
-    for described in admin.describe_configs(resources).values():
-        assert described.result()["cleanup.policy"].value == "compact"
+    policies = {
+        topic: "compact",
+        names.dead_letter_topic(topic): "compact,delete",
+        names.state_topic(topic): "compact",
+        names.FLICKR_LEDGER_TOPIC: "delete",
+    }
+    resources = [ConfigResource(ConfigResource.Type.TOPIC, name) for name in policies]
+    configs = {of.name: answer.result() for of, answer in admin.describe_configs(resources).items()}
+    assert {name: config["cleanup.policy"].value for name, config in configs.items()} == policies
+    assert configs[names.FLICKR_LEDGER_TOPIC]["message.timestamp.type"].value == "LogAppendTime"
     assert len(admin.list_topics(topic).topics[topic].partitions) == provision.PARTITIONS
 
 

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
@@ -79,6 +79,10 @@ class Cluster(Protocol):
         """Replace the finalizers of a collection that has not changed meanwhile; the live object."""
         ...
 
+    async def annotate(self, collection: Manifest, annotations: Mapping[str, str | None]) -> Manifest:
+        """Set annotations of a collection that has not changed meanwhile, and remove those that are None; the live object."""
+        ...
+
     async def write_status(self, key: Id, status: dict[str, Any]) -> Manifest:
         """Replace a collection's status; the live object."""
         ...
@@ -153,6 +157,12 @@ class KubernetesCluster:
         version = collection["metadata"]["resourceVersion"]
         body = {"metadata": {"resourceVersion": version, "finalizers": finalizers}}
         return await self._write("finalizers", kinds.id_of(collection), body)
+
+    async def annotate(self, collection: Manifest, annotations: Mapping[str, str | None]) -> Manifest:
+        """See `Cluster`."""
+        version = collection["metadata"]["resourceVersion"]
+        body = {"metadata": {"resourceVersion": version, "annotations": dict(annotations)}}
+        return await self._write("annotate", kinds.id_of(collection), body)
 
     async def write_status(self, key: Id, status: dict[str, Any]) -> Manifest:
         """See `Cluster`."""

@@ -81,6 +81,19 @@ def explain_job(job: Manifest, pods: Iterable[Manifest]) -> Trouble | None:
     return None
 
 
+def parting_words(job: Manifest, pods: Iterable[Manifest]) -> str | None:
+    """What a Job that is done has said at its end; None while that is not known, empty where its pods are gone."""
+    if not has_ended(job, "Complete"):
+        return None
+    name = job["metadata"]["name"]
+    mine = [pod for pod in pods if labels_of(pod).get("batch.kubernetes.io/job-name") == name]
+    ends = [
+        container.get("state", {}).get("terminated", {}) for pod in mine for container in _containers(pod["status"])
+    ]
+    said = [quote(ended.get("message", "")) for ended in ends if ended.get("exitCode") == 0]
+    return said[0] if said else (None if mine else "")
+
+
 def has_ended(job: Manifest, how: str) -> dict[str, Any] | None:
     """The condition `Complete` or `Failed` of a Job, where it holds."""
     conditions = job.get("status", {}).get("conditions", ())

@@ -30,13 +30,14 @@ class ModelVersion(NamedTuple):
 
 @dataclass(frozen=True)
 class TopicFacts:
-    """A collection's two topics."""
+    """A collection's topics."""
 
     exists: bool = False
-    """Both of them do."""
+    """All of them do."""
     messages: int = 0
     """In the records topic; what compaction has not removed yet is counted."""
-    dead_letters: int = 0
+    failed: Mapping[str, int] | None = field(default_factory=dict)
+    """Reason -> dead letters; None until they have been counted."""
     lag: Mapping[str, int] = field(default_factory=dict)
     """Index -> messages which its embedder has not finished; missing until it has committed."""
 

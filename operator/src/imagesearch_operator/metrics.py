@@ -30,8 +30,14 @@ CONDITION: Final = Gauge(
     "1 for the status that a condition of a collection has.",
     ["namespace", "name", "type", "status"],
 )
+FAILED: Final = Gauge(
+    "imagesearch_collection_failed_records",
+    "Records of a collection that could not be used, by the reason in their dead letters.",
+    ["namespace", "name", "reason"],
+)
 _STATUSES: Final = ("True", "False", "Unknown")
 _shown: dict[Key, set[str]] = {}
+_reasons: dict[Key, set[str]] = {}
 
 
 def show_conditions(key: Key, conditions: Iterable[Mapping[str, Any]]) -> None:
@@ -42,8 +48,18 @@ def show_conditions(key: Key, conditions: Iterable[Mapping[str, Any]]) -> None:
             CONDITION.labels(*key, condition["type"], status).set(condition["status"] == status)
 
 
-def forget_conditions(key: Key) -> None:
+def show_failed(key: Key, by_reason: Mapping[str, int]) -> None:
+    """Show how many records of a collection failed; a reason that was shown before and has none left is 0."""
+    shown = _reasons.setdefault(key, set())
+    shown.update(by_reason)
+    for reason in shown:
+        FAILED.labels(*key, reason).set(by_reason.get(reason, 0))
+
+
+def forget(key: Key) -> None:
     """Show a collection no longer: it is gone."""
+    for reason in _reasons.pop(key, ()):
+        FAILED.remove(*key, reason)
     for name in _shown.pop(key, ()):
         for status in _STATUSES:
             CONDITION.remove(*key, name, status)

@@ -10,7 +10,7 @@ FIELD_MANAGER: Final = "imagesearch-operator"
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 PART_OF: Final = "app.kubernetes.io/part-of"
 COMPONENT: Final = "app.kubernetes.io/component"
-"""producer, model, embedder or encoder."""
+"""producer, replay, model, embedder or encoder."""
 COLLECTION: Final = "imagesearch.dev/collection"
 """On objects of one collection, pods included."""
 SOURCE: Final = "imagesearch.dev/source"
@@ -22,10 +22,15 @@ PLAN_HASH: Final = "imagesearch.dev/plan-hash"
 """Annotation: a digest of what was applied, so that a field which is no longer planned is noticed."""
 MODEL: Final = "imagesearch.dev/model"
 """Annotation on the Spark driver's Deployment and the RayService: `<name>/<version>` of the model that it runs."""
+REPLAY: Final = "imagesearch.dev/replay"
+"""Annotation that a person sets on a collection, and that the Job of it keeps: the reason whose dead letters go back."""
+REPLAYED: Final = "imagesearch.dev/replayed"
+"""Annotation on a collection: the Job of the latest replay."""
 
 SELECTOR: Final = {MANAGED_BY: FIELD_MANAGER}
 
 _CRON_JOB_LIMIT: Final = 52  # the controller appends a dash and ten digits
+_LABEL_LIMIT: Final = 63  # a Job's name is a label of its pods
 
 
 def digest(*parts: str) -> str:
@@ -48,6 +53,17 @@ def cron_job(collection: str, source: str) -> str:
 def first_run(collection: str, source: str, revision: str) -> str:
     """The Job that runs a source at once when it is new or was changed, rather than at its next scheduled time."""
     return f"{cron_job(collection, source)}-{revision}"
+
+
+def replays(collection: str) -> str:
+    """How the names of the Jobs begin that replay a collection's dead letters."""
+    return f"{collection}-replay-"
+
+
+def replay(collection: str, reason: str, revision: str) -> str:
+    """The Job that replays the dead letters of a reason, for one request."""
+    stem = f"{replays(collection)}{reason.replace('_', '-')}"
+    return f"{stem[: _LABEL_LIMIT - 1 - len(revision)].rstrip('-')}-{revision}"
 
 
 def embedder(collection: str, model: str, version: str) -> str:

@@ -22,7 +22,7 @@ from imagesearch_operator.kinds import Id, id_of
 from imagesearch_operator.live import Key, Live, is_leaving, is_shared, label, owner_references
 from imagesearch_operator.logs import Log, logger_for
 from imagesearch_operator.lookup import FRESH_SECONDS, Lookup
-from imagesearch_operator.plan import Plan
+from imagesearch_operator.plan import Plan, replays
 from imagesearch_operator.queue import Retry
 from imagesearch_operator.settings import OperatorSettings
 from imagesearch_operator.spec import FINALIZER, Collection
@@ -78,7 +78,7 @@ class Reconciler:
         """
         body = self._live.body(key)
         if body is None:
-            metrics.forget_conditions(key)
+            metrics.forget(key)
             return None
         log = logger_for(key, body["metadata"]["uid"])
         started = time.monotonic()
@@ -169,6 +169,7 @@ class Reconciler:
             errors += await self._apply_all((one for one in planned.manifests if is_shared(one)), collection, log)
         errors += await self._apply_all((one for one in planned.manifests if not is_shared(one)), collection, log)
         errors += await self._prune(collection, facts, planned, log)
+        await self._answer_replay(collection, log)
         return planned, errors
 
     async def _fill_stores(self, collection: Collection, facts: Facts, planned: Plan) -> list[ApplyError]:
@@ -250,7 +251,9 @@ class Reconciler:
         for child in facts.children:
             # What hangs on a store is left alone while the store does not answer: the plan may not know of it.
             may_go = stores_answer or label(child, naming.COMPONENT) == "producer"
-            if id_of(child) in wanted or not may_go or not _is_owned(child, collection.uid):
+            # A replay is planned once, and goes when its time to live is over.
+            is_past = label(child, naming.COMPONENT) == replays.COMPONENT
+            if id_of(child) in wanted or is_past or not may_go or not _is_owned(child, collection.uid):
                 continue
             try:
                 await self._let_go(child, collection.uid, log)
@@ -287,6 +290,25 @@ class Reconciler:
         await self._cluster.delete(child)
         self._made.discard(at)
         log.info("%s deleted", at)
+
+    async def _answer_replay(self, collection: Collection, log: Log) -> None:
+        """Take the request for a replay off a collection: its Job is there, or there is no such reason."""
+        if collection.replay is None:
+            return
+        answer: dict[str, str | None] = {naming.REPLAY: None}
+        if collection.replay in replays.REASONS:
+            job = replays.name(collection)
+            if self._live.get(Id("Job", collection.namespace, job)) is None:
+                return
+            answer[naming.REPLAYED] = job
+        body = self._live.body(Key(collection.namespace, collection.name))
+        if body is None:
+            return
+        if naming.REPLAYED not in answer:
+            told = status.unknown_replay(collection.replay)
+            log.warning("%s", told.message)
+            await self._emit(collection, told)
+        self._live.put(await self._cluster.annotate(body, answer))
 
     async def _remove(self, collection: Collection, log: Log) -> float | None:
         """Take a collection apart: its children, when their pods are gone its topics and indices, then the finalizer."""
@@ -343,6 +365,7 @@ class Reconciler:
         new = status.status(collection, facts, planned, errors)
         key = Key(collection.namespace, collection.name)
         metrics.show_conditions(key, new["conditions"])
+        metrics.show_failed(key, new["images"].get("failedByReason", {}))
         if new == collection.status:
             return
         self._live.put(await self._cluster.write_status(_id(collection), new))

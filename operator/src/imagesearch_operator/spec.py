@@ -7,6 +7,8 @@ from imagesearch_contract.index import Quantization
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
+from imagesearch_operator import naming
+
 GROUP: Final = "imagesearch.dev"
 VERSION: Final = "v1alpha1"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
@@ -44,14 +46,16 @@ class Flickr(_Type):
     licenses: tuple[str, ...]
     safe_search: Literal["safe", "moderate", "restricted"]
     min_upload_date: str | None = None
+    sweep_days: int
     api_key_secret_ref: KeyRef
 
 
 class Manifest(_Type):
-    """JSON Lines of records: exactly one of the two."""
+    """A list of pictures: exactly one of `url` and `config_map_ref`."""
 
     url: str | None = None
     config_map_ref: KeyRef | None = None
+    format: Literal["auto", "jsonl", "csv", "parquet"]
 
 
 class Source(_Type):
@@ -147,6 +151,10 @@ class Collection(BaseModel):
     deleted_at: datetime | None = None
     finalizers: tuple[str, ...] = ()
     spec: Spec
+    replay: str | None = None
+    """The reason whose dead letters somebody asks to be replayed; not checked."""
+    replayed: str | None = None
+    """The Job of the latest replay."""
     status: dict[str, Any] = {}
     """As it was last written; empty before."""
 
@@ -158,6 +166,7 @@ class Collection(BaseModel):
             pydantic.ValidationError: it is not an ImageCollection that this operator knows.
         """
         meta = body["metadata"]
+        annotations = meta.get("annotations") or {}
         return cls(
             namespace=meta["namespace"],
             name=meta["name"],
@@ -167,5 +176,7 @@ class Collection(BaseModel):
             deleted_at=meta.get("deletionTimestamp"),
             finalizers=tuple(meta.get("finalizers", ())),
             spec=body["spec"],
+            replay=annotations.get(naming.REPLAY),
+            replayed=annotations.get(naming.REPLAYED),
             status=body.get("status") or {},
         )

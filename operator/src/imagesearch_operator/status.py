@@ -7,7 +7,7 @@ from typing import Any, Final, Literal, NamedTuple
 from imagesearch_operator import naming, verdicts
 from imagesearch_operator.explain import quote
 from imagesearch_operator.facts import Facts
-from imagesearch_operator.plan import Plan
+from imagesearch_operator.plan import Plan, replays
 from imagesearch_operator.spec import Collection
 from imagesearch_operator.verdicts import Part, View
 
@@ -72,6 +72,7 @@ def status(collection: Collection, facts: Facts, plan: Plan, errors: Sequence[Ap
             for name, part in conditions.items()
         ],
         "images": _images(view),
+        "replay": verdicts.replay(view) or collection.status.get("replay"),
         "activeIndex": view.active,
         "activeModel": view.active_model,
         "candidate": view.candidate,
@@ -93,7 +94,16 @@ def not_understood(old: Mapping[str, Any], generation: int, now: datetime, fault
 
 def events(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[Event]:
     """What has happened between two statuses, as far as people care; `old` is empty at first."""
-    return [*_ready_events(old, new), *_pause_events(old, new), *_milestones(old, new)]
+    return [*_ready_events(old, new), *_pause_events(old, new), *_milestones(old, new), *_replay_events(old, new)]
+
+
+def unknown_replay(reason: str) -> Event:
+    """That somebody asked for a replay of letters for a reason that there is not."""
+    return Event(
+        "Warning",
+        "ReplayRefused",
+        f"{naming.REPLAY}={quote(reason)[:100]} names no reason of dead letters: write one of {', '.join(replays.REASONS)}",
+    )
 
 
 def _parts(view: View, errors: Sequence[ApplyError]) -> dict[str, Part]:
@@ -115,6 +125,7 @@ def _parts(view: View, errors: Sequence[ApplyError]) -> dict[str, Part]:
 def _part_of(error: ApplyError, collection: Collection) -> str:
     if error.kind == "Job":
         runs = [f"{naming.cron_job(collection.name, source.name)}-" for source in collection.spec.sources]
+        runs.append(naming.replays(collection.name))
         return "ProducersReady" if error.name.startswith(tuple(runs)) else "ModelReady"
     return _PART_OF_KIND.get(error.kind, _REST)
 
@@ -197,10 +208,12 @@ def _images(view: View) -> Json:
     counts: Json = dict(view.collection.status.get("images", {}))
     if view.topic:
         lag = view.topic.lag.get(view.judged or "")
-        counts |= {"published": view.topic.messages, "failed": view.topic.dead_letters, "lag": lag}
+        counts |= {"published": view.topic.messages, "lag": lag}
+        if view.topic.failed is not None:
+            counts |= {"failed": sum(view.topic.failed.values()), "failedByReason": dict(view.topic.failed)}
     if view.index:
         counts["indexed"] = view.index.documents.get(view.judged or "", 0)
-    return {name: count for name, count in counts.items() if count is not None}
+    return {name: count for name, count in counts.items() if count not in (None, {})}
 
 
 def _ready_events(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
@@ -228,6 +241,15 @@ def _milestones(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Even
         yield Event("Normal", "CutOver", f"searches go to index {active} now, with model {new.get('activeModel')}")
     if active and not _indexed(old) and _indexed(new):
         yield Event("Normal", "FirstImageSearchable", f"searches in collection {new['endpoint']} find pictures now")
+
+
+def _replay_events(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Event]:
+    before, now = old.get("replay", {}), new.get("replay", {})
+    job, state = now.get("job"), now.get("state")
+    if job != before.get("job"):
+        yield Event("Normal", "ReplayStarted", f"Job {job} puts dead letters back into the topic: {now['reason']}")
+    if state != "Running" and (job, state) != (before.get("job"), before.get("state")):
+        yield Event("Normal" if state == "Finished" else "Warning", f"Replay{state}", f"Job {job}: {now['message']}")
 
 
 def _indexed(status: Mapping[str, Any]) -> int:

@@ -17,10 +17,11 @@ from imagesearch_operator.explain import (
     labels_of,
     last_words,
     newest_trouble,
+    parting_words,
     quote,
 )
 from imagesearch_operator.facts import Facts, IndexFacts, Manifest, TopicFacts, Unknown
-from imagesearch_operator.plan import Plan, active_model
+from imagesearch_operator.plan import Plan, active_model, replays
 from imagesearch_operator.spec import Collection, KeyRef, Source
 
 Json = dict[str, Any]
@@ -307,6 +308,23 @@ def candidate(view: View, index: str) -> Part:
         "CandidateFilling",
         f"index {index} takes over when it has caught up: it has {pictures(indexed)}, and {left} records to go",
     )
+
+
+def replay(view: View) -> Json | None:
+    """How far the latest replay is; None where none is to be seen any more."""
+    job = max(replays.jobs(view.facts.children), key=created_at, default=None)
+    if job is None:
+        return None
+    told = {"job": job["metadata"]["name"], "reason": job["metadata"].get("annotations", {}).get(naming.REPLAY, "")}
+    trouble = explain_job(job, view.facts.pods)
+    if has_ended(job, "Failed"):
+        return told | {"state": "Failed", "message": trouble.message if trouble else "it failed"}
+    said = parting_words(job, view.facts.pods)
+    if said is None:
+        return told | {"state": "Running", "message": trouble.message if trouble else "letters are put back"}
+    before = view.collection.status.get("replay", {})
+    kept = before.get("message") if (before.get("job"), before.get("state")) == (told["job"], "Finished") else None
+    return told | {"state": "Finished", "message": said or kept or "its last words are gone with its pod"}
 
 
 def pictures(count: int) -> str:

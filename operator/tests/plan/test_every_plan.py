@@ -58,6 +58,7 @@ def collections(draw: st.DrawFn) -> Collection:
         serving={"minReplicas": low, "maxReplicas": high, "gpusPerReplica": draw(st.sampled_from([0, 1, 4]))},
         created_at=specs.CREATED + timedelta(seconds=draw(st.integers(0, 3))),
         status=draw(st.sampled_from([{}, {"activeModel": "starter/1"}])),
+        annotations=draw(st.sampled_from([{}, {"imagesearch.dev/replay": "unsupported_format"}])),
     )
 
 

@@ -90,6 +90,69 @@ def test_no_two_collections_come_to_the_same_cron_job() -> None:
     assert naming.cron_job("a", "b-c") != naming.cron_job("a-b", "c")
 
 
+def test_a_list_in_a_config_map_keeps_its_name_which_tells_its_format() -> None:
+    ref = {"name": "pictures", "key": "pictures.csv"}
+    birds = specs.collection(sources=[{"name": "list", "manifest": {"configMapRef": ref}}])
+    [job] = of_kind(plan(birds, worlds.facts(birds), SETTINGS), "Job")
+    pod = job["spec"]["template"]["spec"]
+    variables = {each["name"]: each["value"] for each in pod["containers"][0]["env"]}
+    [mount] = [each for each in pod["containers"][0]["volumeMounts"] if each["name"] == "manifest"]
+    assert json.loads(variables["IMAGESEARCH_SOURCE"])["url"] == f"{mount['mountPath']}/pictures.csv"
+    assert pod["volumes"][1]["configMap"]["items"] == [{"key": "pictures.csv", "path": "pictures.csv"}]
+
+
+# -- replays
+
+ASKED = {naming.REPLAY: "dead_link"}
+
+
+def replay_jobs(asked: dict[str, str], **world: Any) -> list[Manifest]:
+    birds = specs.collection(annotations=asked)
+    jobs = of_kind(plan(birds, worlds.facts(birds, **world), SETTINGS), "Job")
+    return [job for job in jobs if job["metadata"]["labels"][naming.COMPONENT] == "replay"]
+
+
+def test_a_replay_is_planned_when_it_is_asked_for_and_there_is_a_topic() -> None:
+    assert replay_jobs({}) == []
+    assert replay_jobs(ASKED, topic=TopicFacts(exists=False)) == replay_jobs(ASKED, topic=DOWN) == []
+    [job] = replay_jobs(ASKED)
+    [container] = job["spec"]["template"]["spec"]["containers"]
+    variables = {each["name"]: each["value"] for each in container["env"]}
+    assert container["command"] == ["imagesearch-replay"]
+    assert variables["IMAGESEARCH_REASON"] == "dead_link"
+    assert variables["IMAGESEARCH_TOPIC"] == "imagesearch.pictures.birds"
+    assert job["spec"]["ttlSecondsAfterFinished"] > 0
+
+
+def test_a_reason_that_there_is_not_is_not_replayed() -> None:
+    assert replay_jobs({naming.REPLAY: "bad_luck"}) == replay_jobs({naming.REPLAY: ""}) == []
+
+
+def test_a_request_has_one_job_and_the_next_one_has_another() -> None:
+    [first] = replay_jobs(ASKED)
+    assert replay_jobs(ASKED) == [first]
+    [next_one] = replay_jobs(ASKED | {naming.REPLAYED: first["metadata"]["name"]})
+    [of_another_reason] = replay_jobs({naming.REPLAY: "all"})
+    assert len({job["metadata"]["name"] for job in (first, next_one, of_another_reason)}) == 3
+
+
+@pytest.mark.parametrize("end", ["Complete", "Failed"])
+def test_replays_come_one_after_the_other_and_each_once(end: str) -> None:
+    [job] = replay_jobs(ASKED)
+    running, ended = worlds.live(job), worlds.live(job, conditions=[{"type": end, "status": "True"}])
+    later = {naming.REPLAY: "truncated", naming.REPLAYED: job["metadata"]["name"]}
+    assert replay_jobs(later, children=(running,)) == []
+    assert len(replay_jobs(later, children=(ended,))) == 1
+    assert replay_jobs(ASKED, children=(running,)) == replay_jobs(ASKED, children=(ended,)) == []
+
+
+def test_a_replay_s_name_is_no_longer_than_a_label() -> None:
+    name = naming.replay("c" * 40, "decompression_bomb", "0123abcd")
+    assert len(name) <= 63
+    assert name.startswith(naming.replays("c" * 40))
+    assert name.endswith("-0123abcd")
+
+
 # -- models
 
 
@@ -320,7 +383,28 @@ def test_executors_are_fixed_in_number_or_follow_the_work() -> None:
     assert dynamic["spark.dynamicAllocation.maxExecutors"] == "3"
 
 
+def test_a_driver_has_to_last_before_it_counts_and_shows_its_figures_to_all() -> None:
+    birds = specs.collection()
+    planned = plan(birds, worlds.facts(birds), SETTINGS)
+    [driver] = of_kind(planned, "Deployment")
+    [container] = driver["spec"]["template"]["spec"]["containers"]
+    [port] = [each["containerPort"] for each in container["ports"] if each["name"] == "metrics"]
+    assert driver["spec"]["minReadySeconds"] > 0
+    assert {"name": "IMAGESEARCH_METRICS_PORT", "value": str(port)} in container["env"]
+    [policy] = [each for each in of_kind(planned, "NetworkPolicy") if each["metadata"]["name"] == "birds-pods"]
+    assert {"ports": [{"port": port}]} in policy["spec"]["ingress"]
+
+
 # -- stores
+
+
+def test_the_ledger_of_flickr_requests_is_needed_where_flickr_is_asked_and_is_everybody_s() -> None:
+    listed, dogs = specs.collection(), specs.collection("dogs", sources=[specs.FLICKR_SOURCE])
+    topics = [[each.name for each in plan(of, worlds.facts(of), SETTINGS).topics] for of in (listed, dogs)]
+    assert topics == [
+        [f"imagesearch.pictures.birds{end}" for end in ("", ".failed", ".state")],
+        [*(f"imagesearch.pictures.dogs{end}" for end in ("", ".failed", ".state")), "imagesearch.flickr-requests"],
+    ]
 
 
 def test_where_nothing_is_secret_there_is_no_secret() -> None:

@@ -38,6 +38,26 @@ def test_a_letter_is_keyed_by_the_image_and_by_its_place_where_there_is_no_key()
     assert letter(None, b"").message_key == b"2/17"
 
 
+def test_what_never_got_into_a_topic_is_keyed_by_its_line() -> None:
+    row = DeadLetter.of(
+        reason=Reason.BAD_RECORD,
+        detail="no url",
+        topic="imagesearch.default.dogs",
+        source="list",
+        line=12,
+        key=None,
+        value=b"zoo:1,,",
+    )
+    assert row.message_key == b"list/12"
+    assert DeadLetter.from_bytes(row.to_bytes()) == row
+
+
+def test_letters_from_before_there_were_lines_are_read() -> None:
+    text = letter(b"k", b"").to_bytes().replace(b'"source":null,"line":null,', b"")
+    assert b"line" not in text
+    assert DeadLetter.from_bytes(text) == letter(b"k", b"")
+
+
 def test_a_reason_that_is_not_in_the_contract_is_refused() -> None:
     text = letter(b"k", b"").to_bytes().replace(b"dead_link", b"bad_luck")
     with pytest.raises(ValidationError, match="reason"):

@@ -5,6 +5,7 @@ from imagesearch_contract import names
 def test_the_names_of_a_collection_are_as_documented() -> None:
     assert names.topic("default", "dogs") == "imagesearch.default.dogs"
     assert names.dead_letter_topic("imagesearch.default.dogs") == "imagesearch.default.dogs.failed"
+    assert names.state_topic("imagesearch.default.dogs") == "imagesearch.default.dogs.state"
     assert names.alias("default", "dogs") == "default.dogs"
     assert names.index("default", "dogs", "starter", "1") == "default.dogs.b79b296e"
     assert names.image_id("flickr", "53466812") == "flickr:53466812"

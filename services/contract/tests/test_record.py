@@ -22,6 +22,7 @@ FULL = ImageRecord(
     description="At the lake, <b>early</b> morning.",
     tags=("dog", "hund", "日本"),
     author="Anna",
+    author_id="12345678@N00",
     author_url="https://www.flickr.com/people/anna",
     license="CC-BY-2.0",
     license_url="https://creativecommons.org/licenses/by/2.0/",
@@ -29,6 +30,9 @@ FULL = ImageRecord(
     uploaded_at=datetime(2024, 5, 2, 18, 0, 5, tzinfo=UTC),
     width=640,
     height=427,
+    original_width=6000,
+    original_height=4000,
+    content_type="photo",
     location=GeoPoint(lat=52.52, lon=13.405),
 )
 SMALLEST = ImageRecord(id="manifest:1", url="http://pictures.example/1.png")

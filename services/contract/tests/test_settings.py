@@ -3,12 +3,14 @@ from typing import Any
 
 import pytest
 from imagesearch_contract import settings
+from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.settings import (
     EmbedderSettings,
     EncoderServiceSettings,
     FlickrSource,
     ManifestSource,
     ProducerSettings,
+    ReplaySettings,
     SearchSettings,
     Settings,
     SettingsError,
@@ -16,7 +18,9 @@ from imagesearch_contract.settings import (
 
 EXAMPLES: list[Settings] = [
     ProducerSettings(topic="t", source=FlickrSource(text="playing, dogs", tags=("a", "b,c"), user_id="1@N00"), quota=7),
-    ProducerSettings(topic="t", source=ManifestSource(url="pictures.jsonl")),
+    ProducerSettings(topic="t", source=ManifestSource(url="pictures", format="csv"), source_name="list"),
+    ReplaySettings(topic="t", reason=Reason.DEAD_LINK),
+    ReplaySettings(topic="t", reason="all", summary_path=Path("/dev/termination-log")),
     EmbedderSettings(
         topic="t",
         index="i",

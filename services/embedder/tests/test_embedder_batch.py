@@ -1,10 +1,14 @@
-"""One batch, from Kafka's bytes to documents and dead letters, with small parts: an index in memory, an encoder of four numbers."""
+"""One task, from Kafka's bytes to documents and dead letters, with small parts: an index in memory, an encoder of four numbers."""
 
+import threading
+import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
+from itertools import islice
+from threading import Event
 from types import SimpleNamespace
 
 import numpy as np
@@ -20,6 +24,7 @@ from imagesearch_fetcher.errors import FetchError
 from PIL import Image
 
 MAX_PIXELS = 10_000
+FETCHES, DECODES = 8, 2
 
 
 def picture(colour: str = "red", *, size: tuple[int, int] = (8, 8), form: str = "PNG") -> bytes:
@@ -102,24 +107,49 @@ class Bench:
         self.web[f"https://pictures.test/{name}"] = web
         return self.message(f"test:{name}".encode(), record(name, **fields), timestamp=timestamp)
 
-    def embed(self, messages: Sequence[Message] | None = None, *, batch_size: int = 4) -> Counter[str]:
+    def embed(
+        self, messages: Sequence[Message] | None = None, *, batch_size: int = 4, frame_size: int = 100
+    ) -> Counter[str]:
         parts = Parts(
-            fetch=self._fetch,
-            decode=partial(decode, max_pixels=MAX_PIXELS),
+            fetch=self.fetch,
+            decode=lambda data: result_of(decode, data, max_pixels=MAX_PIXELS),
             encoder=self.encoder,
             write=self.index.write,
-            reject=self.letters.extend,
+            reject=self.reject,
         )
-        return embed(
-            self.messages if messages is None else messages,
-            parts,
-            Batching(topic="records", model="colour/1", batch_size=batch_size, max_pixels=MAX_PIXELS),
+        batching = Batching(
+            topic="records",
+            model="colour/1",
+            batch_size=batch_size,
+            max_pixels=MAX_PIXELS,
+            fetches=FETCHES,
+            decodes=DECODES,
         )
+        wanted = iter(self.messages if messages is None else messages)
+        return embed(iter(lambda: list(islice(wanted, frame_size)), []), parts, batching)
 
-    def _fetch(self, upserts: Sequence) -> Iterator:
-        for each in upserts:
-            self.fetched.append(each.record.url)
-            yield each, self.web[each.record.url]
+    def reject(self, letters: Sequence[DeadLetter]) -> None:
+        self.letters.extend(letters)
+
+    def fetch(self, url: str) -> "Future[bytes]":
+        self.fetched.append(url)
+        return result_of(self._answer, url)
+
+    def _answer(self, url: str) -> bytes:
+        answer = self.web[url]
+        if isinstance(answer, FetchError):
+            raise answer
+        return answer
+
+
+def result_of(function: Callable, *args: object, **kwargs: object) -> Future:
+    """A future that is done: with what the function returns or raises."""
+    future: Future = Future()
+    try:
+        future.set_result(function(*args, **kwargs))
+    except Exception as error:  # noqa: BLE001  as an executor does
+        future.set_exception(error)
+    return future
 
 
 @pytest.fixture
@@ -274,6 +304,104 @@ def test_a_takedown_and_a_record_in_one_batch_leave_what_came_last(bench: Bench)
     bench.publish("back", picture())
     assert bench.embed() == {Outcome.INDEXED: 1, Outcome.DELETED: 1, Outcome.SUPERSEDED: 2}
     assert set(bench.index.documents) == {"test:back"}
+
+
+@pytest.mark.parametrize("frame_size", [1, 2, 3])
+def test_what_came_last_does_not_depend_on_where_frames_are_cut(bench: Bench, frame_size: int) -> None:
+    """A takedown waits for nothing, an upsert for its picture: neither may overtake the other."""
+    for name in ("gone", "back", "twice"):
+        bench.publish(name, picture("red"), title="old", timestamp=5_000)
+    for name in ("gone", "back"):
+        bench.message(f"test:{name}".encode(), None, timestamp=5_000)
+    for name in ("back", "twice"):
+        bench.publish(name, picture("green"), title="new", timestamp=5_000)
+    tally = bench.embed(frame_size=frame_size, batch_size=2)
+    assert tally.total() == len(bench.messages)
+    assert {key: each["title"] for key, each in bench.index.documents.items()} == {
+        "test:back": "new",
+        "test:twice": "new",
+    }
+
+
+def test_a_batch_is_filled_across_frames(bench: Bench) -> None:
+    for number in range(10):
+        bench.publish(str(number), picture())
+    bench.embed(batch_size=4, frame_size=3)
+    assert bench.encoder.batches == [4, 4, 2]
+
+
+def test_pictures_are_fetched_while_others_are_encoded_and_written(bench: Bench) -> None:
+    """The index takes nothing before the encoder has had a second batch, the encoder nothing before a third is fetched."""
+    third_fetched, second_encoded = Event(), Event()
+    fetch, encode, write = bench.fetch, bench.encoder.encode_image, bench.index.write
+
+    def fetching(url: str) -> Future:
+        if len(bench.fetched) == 4:
+            third_fetched.set()
+        return fetch(url)
+
+    def encoding(images: Sequence[Image.Image]) -> np.ndarray:
+        assert third_fetched.wait(30)
+        if len(bench.encoder.batches) == 1:
+            second_encoded.set()
+        return encode(images)
+
+    def writing(writes: Sequence[Write]) -> list[Outcome | Refused]:
+        assert second_encoded.wait(30)
+        return write(writes)
+
+    bench.fetch = fetching  # type: ignore[method-assign]
+    bench.encoder.encode_image = encoding  # type: ignore[method-assign]
+    bench.index.write = writing  # type: ignore[method-assign]
+    for number in range(8):
+        bench.publish(str(number), picture())
+    assert bench.embed(batch_size=2) == {Outcome.INDEXED: 8}
+
+
+def test_a_slow_index_holds_up_the_encoder_and_the_downloads(bench: Bench) -> None:
+    """Two batches are written or wait for it, one is ready, and the windows of fetches and decodes are full."""
+    write = bench.index.write
+    most = 3 * 4 + FETCHES + DECODES
+
+    def writing(writes: Sequence[Write]) -> list[Outcome | Refused]:
+        time.sleep(0.02)  # for the others to run ahead, as far as they may
+        assert len(bench.fetched) <= len(bench.index.documents) + most
+        return write(writes)
+
+    bench.index.write = writing  # type: ignore[method-assign]
+    for number in range(100):
+        bench.publish(str(number), picture())
+    assert bench.embed(batch_size=4) == {Outcome.INDEXED: 100}
+
+
+@pytest.mark.parametrize("part", ["fetch", "reject", "index"])
+def test_what_breaks_in_a_part_breaks_the_task_and_leaves_no_thread(bench: Bench, part: str) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    for number in range(20):
+        bench.publish(str(number), picture())
+    match part:
+        case "fetch":
+            bench.fetch = broken  # type: ignore[method-assign]
+        case "reject":
+            bench.message(b"test:a", b"{")
+            bench.reject = broken  # type: ignore[method-assign]
+        case "index":
+            bench.index.write = broken  # type: ignore[method-assign]
+    before = threading.active_count()
+    with pytest.raises(ZeroDivisionError):
+        bench.embed()
+    assert threading.active_count() == before
+
+
+def test_letters_do_not_pile_up_where_everything_fails(bench: Bench) -> None:
+    batches: list[int] = []
+    bench.reject = lambda letters: batches.append(len(letters))  # type: ignore[method-assign]
+    for _ in range(600):
+        bench.message(b"test:a", b"{")
+    assert bench.embed() == {"bad_record": 600}
+    assert batches == [256, 256, 88]
 
 
 def test_a_replay_leaves_the_index_as_it_is(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from imagesearch_contract.settings import EmbedderSettings, KafkaConnection
 from imagesearch_embedder.offsets import ends
-from imagesearch_embedder.session import kafka_options, spark_conf
+from imagesearch_embedder.session import kafka_options, most_tasks, spark_conf
 
 SETTINGS = EmbedderSettings(topic="t", index="i", checkpoint_location="c", model_name="m", model_version="1")
 
@@ -41,6 +41,19 @@ def test_on_a_cluster_a_task_has_as_many_cores_as_its_encoder_has_threads() -> N
 
     assert spark_conf(four.model_copy(update={"spark_master": "k8s://k"}))["spark.task.cpus"] == "4"
     assert "spark.task.cpus" not in spark_conf(four)
+
+
+@pytest.mark.parametrize(
+    ("conf", "tasks"),
+    [
+        ({}, 1),
+        ({"spark.executor.instances": "3"}, 3),
+        ({"spark.executor.instances": "2", "spark.executor.cores": "8", "spark.task.cpus": "4"}, 4),
+        ({"spark.dynamicAllocation.maxExecutors": "6", "spark.executor.cores": "4", "spark.task.cpus": "4"}, 6),
+    ],
+)
+def test_a_micro_batch_is_cut_for_as_many_tasks_as_there_may_ever_be(conf: dict[str, str], tasks: int) -> None:
+    assert most_tasks(conf) == tasks
 
 
 def test_an_open_kafka_needs_an_address_only() -> None:

@@ -1,16 +1,28 @@
 """Bulk writes against a small HTTP server that answers as Elasticsearch does, well and badly."""
 
+import base64
 import json
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
-from imagesearch_contract.index import IndexMeta, index_body
+from elasticsearch import Elasticsearch
+from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, index_body
 from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_embedder.embed import Outcome, Refused, Write
-from imagesearch_embedder.sink import LONGEST_PAUSE, IndexMismatchError, Sink, Unavailable, check_index, connect
+from imagesearch_embedder.sink import (
+    LONGEST_PAUSE,
+    IndexMismatchError,
+    IndexMissing,
+    Sink,
+    Unavailable,
+    check_index,
+    connect,
+    takes_packed_vectors,
+)
 
 Reply = Callable[[list[tuple[dict, dict | None]]], tuple[int, dict]]
 
@@ -22,7 +34,7 @@ class FakeElasticsearch:
         self.replies: list[Reply] = []
         self.bulks: list[list[tuple[dict, dict | None]]] = []
         self.exists = [True]
-        self.mapping: tuple[int, dict] = (404, {"error": {"type": "index_not_found_exception"}, "status": 404})
+        self.index: tuple[int, dict] = (404, {"error": {"type": "index_not_found_exception"}, "status": 404})
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -33,7 +45,7 @@ class FakeElasticsearch:
                 self._answer(200 if exists else 404, None)
 
             def do_GET(self) -> None:
-                self._answer(*fake.mapping)
+                self._answer(*fake.index)
 
             def do_PUT(self) -> None:
                 operations = _operations(self.rfile.read(int(self.headers["Content-Length"])))
@@ -120,6 +132,11 @@ def settings(server: FakeElasticsearch) -> EmbedderSettings:
     )
 
 
+def as_told(mappings: dict) -> dict:
+    """An index as `GET /here` tells it."""
+    return {"mappings": mappings, "settings": {"index": {"uuid": "uuid-of-here"}}}
+
+
 def write(name: str, version: int = 7) -> Write:
     return Write(f"test:{name}", version, {"title": name, "embedding": np.array([0.1, 0.2], dtype=np.float32)})
 
@@ -134,6 +151,40 @@ def test_a_write_carries_its_id_and_external_version(server: FakeElasticsearch, 
         ),
         ({"delete": {"_id": "test:b", "version": 9, "version_type": "external_gte"}}, None),
     ]
+
+
+def test_where_it_may_the_vector_goes_as_base64_of_its_big_endian_floats(server: FakeElasticsearch) -> None:
+    with connect(settings(server)) as client:
+        Sink(client, "here", packed=True).write([write("a"), Write("test:b", 9, None)])
+    ((_, document), (_, deleted)) = server.bulks[0]
+    assert deleted is None
+    assert document == {"title": "a", "embedding": base64.b64encode(struct.pack(">2f", 0.1, 0.2)).decode()}
+
+
+@pytest.mark.parametrize(
+    ("versions", "packed"),
+    [
+        (["9.2.0"], False),
+        (["9.3.0"], True),
+        (["9.10.1-SNAPSHOT"], True),
+        (["10.0.0"], True),
+        (["9.4.0", "9.2.4"], False),
+        ([], False),
+        (["of our own"], False),
+    ],
+)
+def test_vectors_are_packed_where_every_node_can_read_that(
+    server: FakeElasticsearch, versions: list[str], packed: bool
+) -> None:
+    server.index = (200, {"nodes": {str(n): {"version": version} for n, version in enumerate(versions)}})
+    with connect(settings(server)) as client:
+        assert takes_packed_vectors(client) is packed
+
+
+def test_an_elasticsearch_that_does_not_tell_its_version_gets_plain_vectors(server: FakeElasticsearch) -> None:
+    server.index = (403, {"error": {"type": "security_exception"}, "status": 403})
+    with connect(settings(server)) as client:
+        assert takes_packed_vectors(client) is False
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
@@ -225,26 +276,51 @@ def test_the_index_of_another_model_is_refused(server: FakeElasticsearch) -> Non
     meta = IndexMeta(
         namespace="default", collection="c", model_name="other", model_version="3", dims=4, encoder_url="http://x"
     )
-    server.mapping = (200, {"here": {"mappings": index_body(meta)["mappings"]}})
+    server.index = (200, {"here": as_told(index_body(meta)["mappings"])})
     with connect(settings(server)) as client, pytest.raises(IndexMismatchError, match=r"other/3, not of colour/1"):
         check_index(client, settings(server))
 
 
 def test_an_index_that_is_not_ours_is_refused(server: FakeElasticsearch) -> None:
-    server.mapping = (200, {"here": {"mappings": {}}})
+    server.index = (200, {"here": as_told({})})
     with connect(settings(server)) as client, pytest.raises(IndexMismatchError, match="was not made for this embedder"):
         check_index(client, settings(server))
 
 
 def test_an_index_that_is_missing_can_be_waited_for(server: FakeElasticsearch) -> None:
-    with connect(settings(server)) as client, pytest.raises(Unavailable, match="index here does not exist"):
+    with connect(settings(server)) as client, pytest.raises(IndexMissing, match="index here does not exist"):
         check_index(client, settings(server))
+
+
+def test_an_elasticsearch_that_cannot_be_asked_says_nothing_about_the_index(server: FakeElasticsearch) -> None:
+    server.index = (503, {"error": {"type": "some_exception"}, "status": 503})
+    with connect(settings(server)) as client, pytest.raises(Unavailable) as caught:
+        check_index(client, settings(server))
+    assert not isinstance(caught.value, IndexMissing)
 
 
 def test_the_index_of_our_model_is_accepted(server: FakeElasticsearch) -> None:
     meta = IndexMeta(
         namespace="default", collection="c", model_name="colour", model_version="1", dims=4, encoder_url="http://x"
     )
-    server.mapping = (200, {"here": {"mappings": index_body(meta)["mappings"]}})
+    server.index = (200, {"here": as_told(index_body(meta)["mappings"])})
     with connect(settings(server)) as client:
-        assert check_index(client, settings(server)) == meta
+        assert check_index(client, settings(server)) == "uuid-of-here"
+
+
+@pytest.mark.integration
+def test_a_real_elasticsearch_gives_back_the_vector_that_was_written(elasticsearch_url: str) -> None:
+    meta = IndexMeta(
+        namespace="tests", collection="sink", model_name="colour", model_version="1", dims=2, encoder_url="http://x"
+    )
+    vector = np.array([0.6, 0.8], dtype=np.float32)
+    with Elasticsearch(elasticsearch_url) as client:
+        client.indices.create(index="tests.sink", **index_body(meta))
+        packed = takes_packed_vectors(client)
+        sink = Sink(client, "tests.sink", packed=packed)
+        assert sink.write([Write("test:a", 7, {"title": "a", VECTOR_FIELD: vector})]) == [Outcome.INDEXED]
+        client.indices.refresh(index="tests.sink")
+        (hit,) = client.search(index="tests.sink", fields=[VECTOR_FIELD])["hits"]["hits"]
+        versions = {node["version"] for node in client.nodes.info()["nodes"].values()}
+    assert np.allclose(hit["fields"][VECTOR_FIELD], vector)
+    assert packed == all(tuple(map(int, version.split(".")[:2])) >= (9, 3) for version in versions)

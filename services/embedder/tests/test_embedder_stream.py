@@ -20,13 +20,13 @@ import psutil
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, NotFoundError
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import DeadLetter, Reason
 from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, index_body
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import ElasticsearchSettings, EmbedderSettings, KafkaConnection
-from imagesearch_embedder.letters import LetterBox, read_letters
+from imagesearch_embedder.letters import LetterBox, last_letters, read_letters
 from PIL import Image
 from pydantic import SecretStr
 
@@ -162,8 +162,16 @@ class Stage:
             assert time.monotonic() < deadline, f"not within {WAIT_SECONDS} s:\n{self._tail()}"
             time.sleep(0.3)
 
+    def create_index(self) -> None:
+        """As the operator does."""
+        self.client.indices.create(index=self.settings.index, **self.body)
+
     def indexed(self) -> set[str]:
-        return set(self.documents())
+        """Also while there is no index."""
+        try:
+            return set(self.documents())
+        except NotFoundError:
+            return set()
 
     def documents(self) -> dict[str, tuple[int, bytes, dict]]:
         """Version, vector and source (without the time of indexing) of every document."""
@@ -271,7 +279,7 @@ def stage(
         encoder_url="http://127.0.0.1:1",
     )
     made = Stage(settings, index_body(meta), pictures, tmp_path / "embedder.log")
-    made.client.indices.create(index=settings.index, **made.body)
+    made.create_index()
     create_topics(settings)
     pictures.served, pictures.delay, pictures.at = 0, 0.0, {}
     yield made
@@ -437,8 +445,58 @@ def test_letters_of_a_batch_that_may_have_run_before_are_written_once(stage: Sta
             reason=Reason.DEAD_LINK, detail="404", topic="t", partition=1, offset=offset, key=b"test:a", value=b"{}"
         )
 
-    LetterBox(stage.settings, replay=False).write([letter(5), letter(7)])
-    again = LetterBox(stage.settings, replay=True)
-    again.write([letter(5)])
+    LetterBox(stage.settings, since=0, replay=False, last={}).write([letter(5), letter(7)])
+    again = LetterBox(stage.settings, since=5, replay=True, last={})
     again.write([letter(7), letter(8)])
-    assert [each.offset for each in stage.letters()] == [5, 7, 8]
+    again.write([letter(5)])
+    assert sorted(each.offset for each in stage.letters()) == [5, 7, 8]
+    assert last_letters(stage.settings) == {}, "letters of another topic"
+
+
+def test_a_deleted_index_is_filled_from_the_topic_once_it_is_made_anew(stage: Stage) -> None:
+    """By a running embedder that nobody touches: first at rest, then in the middle of a micro-batch."""
+    good = {stage.publish_picture(f"good-{n}", f"{stage.pictures.url}/{n}.png") for n in range(30)}
+    for n in range(PARTITIONS):
+        stage.publish_picture(f"page-{n}", f"{stage.pictures.url}/page")
+    # Many micro-batches, so that a rebuild is more than the first one after a start.
+    process = stage.start(max_records_per_trigger=8)
+    stage.wait_until(lambda: stage.lag() == 0, process)
+    before = stage.documents()
+    assert set(before) == good
+
+    stage.client.indices.delete(index=stage.settings.index)
+    stage.wait_until(lambda: "was deleted" in stage.log.read_text(), process)
+    stage.create_index()
+    stage.wait_until(lambda: stage.indexed() == good and stage.lag() == 0, process)
+    assert stage.documents() == before
+
+    again = {stage.publish_picture(f"again-{n}", f"{stage.pictures.url}/{n}.png") for n in range(30)}
+
+    def make_anew() -> None:
+        stage.client.indices.delete(index=stage.settings.index)
+        stage.create_index()
+
+    stage.pictures.delay = 0.05
+    stage.pictures.at[stage.pictures.served + 12] = make_anew
+    stage.flush()
+    stage.wait_until(lambda: stage.indexed() == good | again and stage.lag() == 0, process)
+
+    assert process.poll() is None
+    assert len(stage.letters()) == PARTITIONS
+    assert len(list(Path(stage.settings.checkpoint_location).iterdir())) == 1
+    assert stage.stop(process) == 0
+
+
+def test_an_index_that_is_made_anew_while_the_embedder_is_down_is_filled_when_it_starts(stage: Stage) -> None:
+    good = {stage.publish_picture(f"good-{n}", f"{stage.pictures.url}/{n}.png") for n in range(30)}
+    stage.publish_picture("page", f"{stage.pictures.url}/page")
+    process = stage.start()
+    stage.wait_until(lambda: stage.lag() == 0, process)
+    assert stage.stop(process) == 0
+    stage.client.indices.delete(index=stage.settings.index)
+    stage.create_index()
+
+    again = stage.start()
+    stage.wait_until(lambda: stage.indexed() == good and stage.lag() == 0, again)
+    assert stage.stop(again) == 0
+    assert len(stage.letters()) == 1

@@ -66,6 +66,12 @@ def test_a_crop_larger_than_the_picture_is_refused() -> None:
         replace(CROP, shortest_edge=7)
 
 
+@pytest.mark.parametrize(("how", "side"), [(CROP, 224), (STRETCH, 384), (PAD, 224)])
+def test_a_picture_decoded_at_the_least_side_is_scaled_down_and_never_up(how: Preprocessing, side: int) -> None:
+    how = replace(how, height=side, width=side - 32, shortest_edge=side)
+    assert side < how.min_side <= side * 1.15
+
+
 def test_preprocessing_survives_json() -> None:
     assert Preprocessing.from_dict(json.loads(json.dumps(asdict(PAD)))) == PAD
 

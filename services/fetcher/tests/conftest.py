@@ -1,4 +1,4 @@
-"""Servers on loopback that misbehave exactly as told."""
+"""Servers on loopback that misbehave exactly as told, and time that passes at once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +13,19 @@ def reply(body: bytes = b"", status: str = "200 OK", **headers: str) -> bytes:
     lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+
+
+class Naps:
+    """A sleep that only writes down for how long, and a clock on which it then is so much later."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+    def clock(self) -> float:
+        return 1_000.0 + sum(self.seconds)
 
 
 class Server:
@@ -48,6 +61,11 @@ class Server:
             pass  # the client had enough, which is what most of these tests are about
         finally:
             writer.close()
+
+
+@pytest.fixture
+def naps() -> Naps:
+    return Naps()
 
 
 @pytest.fixture

@@ -35,9 +35,9 @@ def difference(one: Image.Image, other: Image.Image) -> float:
     return max(sum(value * count for value, count in enumerate(histogram[i : i + 256])) / pixels for i in (0, 256, 512))
 
 
-def reason(data: bytes, max_pixels: int = CAP) -> Reason:
+def reason(data: bytes, *, min_side: int | None = None) -> Reason:
     with pytest.raises(DecodeError) as caught:
-        decode(data, max_pixels)
+        decode(data, CAP, min_side=min_side)
     assert caught.value.detail
     return caught.value.reason
 
@@ -59,6 +59,30 @@ def test_a_single_pixel_is_a_picture(format: str) -> None:
 def test_grey_and_cmyk_jpegs_become_rgb(mode: str, progressive: bool) -> None:
     source = gradient().convert(mode)
     assert difference(decode(encode(source, "JPEG", progressive=progressive), CAP), source) < 8
+
+
+@pytest.mark.parametrize("min_side", [None, 60, 39])
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"subsampling": each, "progressive": progressive} for each in (0, 1, 2) for progressive in (False, True)),
+        {"keep_rgb": True},
+        {"restart_marker_blocks": 3},
+    ],
+)
+def test_every_kind_of_jpeg_has_the_colours_that_pillow_sees(options: dict[str, object], min_side: int | None) -> None:
+    data = encode(gradient(203, 157), "JPEG", quality=95, **options)
+    image = decode(data, CAP, min_side=min_side)
+    with Image.open(BytesIO(data)) as seen:
+        assert difference(image, seen.resize(image.size, reducing_gap=2)) < 3
+
+
+def test_inverted_ycck_has_the_colours_that_pillow_sees() -> None:
+    data = bytearray(encode(gradient().convert("CMYK"), "JPEG"))
+    data[data.index(b"Adobe") + 11] = 2  # the transform that Photoshop writes
+    with Image.open(BytesIO(data)) as seen:
+        assert seen.mode == "CMYK"
+        assert difference(decode(bytes(data), CAP), seen) == 0
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA"])
@@ -157,6 +181,8 @@ def test_only_the_first_frame_counts() -> None:
         ((640, 480), 1, (80, 60)),
         ((640, 40), 224, (640, 40)),
         ((641, 481), 240, (321, 241)),
+        ((640, 480), 290, (400, 300)),
+        ((640, 480), 310, (640, 480)),
     ],
 )
 def test_a_jpeg_is_decoded_smaller_but_never_below_the_side_asked_for(
@@ -171,6 +197,14 @@ def test_a_jpeg_is_decoded_smaller_but_never_below_the_side_asked_for(
 @pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF"])
 def test_other_formats_keep_their_size(format: str) -> None:
     assert decode(encode(gradient(), format), CAP, min_side=8).size == (64, 48)
+
+
+@pytest.mark.parametrize("format", ["PNG", "WEBP", "GIF"])
+def test_other_formats_are_averaged_down_where_they_are_far_larger(format: str) -> None:
+    source = gradient(640, 480)
+    image = decode(encode(source, format), CAP, min_side=30)
+    assert image.size == (160, 120)
+    assert difference(image, source.resize((160, 120), reducing_gap=2)) < 8
 
 
 @pytest.mark.parametrize(
@@ -218,14 +252,15 @@ def test_a_long_run_of_white_space_is_told_from_svg_at_once() -> None:
     assert reason(b"<" * 4_000_000) is Reason.NOT_AN_IMAGE
 
 
+@pytest.mark.parametrize("min_side", [None, 16])
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize("progressive", [False, True])
-def test_a_file_cut_anywhere_is_truncated(format: str, progressive: bool) -> None:
+def test_a_file_cut_anywhere_is_truncated(format: str, progressive: bool, min_side: int | None) -> None:
     noise = Image.effect_noise((80, 60), 80).convert("RGB")
     data = encode(noise, format, **({"progressive": True} if progressive and format == "JPEG" else {}))
     for percent in range(100):
         cut = data[: len(data) * percent // 100]
-        assert reason(cut) is (Reason.TRUNCATED if len(cut) >= 12 else Reason.NOT_AN_IMAGE)
+        assert reason(cut, min_side=min_side) is (Reason.TRUNCATED if len(cut) >= 12 else Reason.NOT_AN_IMAGE)
 
 
 def test_a_page_behind_a_picture_is_not_looked_at() -> None:
@@ -235,7 +270,7 @@ def test_a_page_behind_a_picture_is_not_looked_at() -> None:
 
 def outcome(data: bytes) -> Reason | tuple[int, int]:
     try:
-        image = decode(data, 100_000, min_side=16)
+        image = decode(data, 100_000, min_side=8)
     except DecodeError as error:
         return error.reason
     assert image.mode == "RGB"
@@ -291,6 +326,39 @@ def test_a_damaged_file_is_a_picture_or_a_reasoned_error(data: bytes, edits: lis
         at = int(place * len(data))
         data = data[:at] + insert + data[at + remove :]
     assert isinstance(outcome(data), Reason | tuple)
+
+
+@given(
+    st.sampled_from(_samples()),
+    st.sampled_from(_samples()),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 7)), max_size=8),
+    st.tuples(st.floats(0, 1), st.floats(0, 1)),
+    st.floats(0.5, 1),
+)
+@settings(deadline=None, max_examples=150)
+def test_flipped_bits_splices_and_cuts_leave_a_picture_or_a_reasoned_error(
+    data: bytes, other: bytes, flips: list[tuple[float, int]], splice: tuple[float, float], cut: float
+) -> None:
+    head, tail = int(splice[0] * len(data)), int(splice[1] * len(other))
+    spliced = data[:head] + other[tail:]
+    for source in (data, spliced):
+        damaged = bytearray(source)
+        for place, bit in flips if damaged else []:
+            damaged[int(place * (len(damaged) - 1))] ^= 1 << bit
+        assert isinstance(outcome(bytes(damaged[: int(cut * len(damaged))])), Reason | tuple)
+
+
+@given(st.lists(st.tuples(st.floats(0.3, 1), st.integers(0, 255)), min_size=1, max_size=4))
+@settings(deadline=None, max_examples=60)
+def test_a_damaged_jpeg_is_no_better_for_being_decoded_fast(edits: list[tuple[float, int]]) -> None:
+    damaged = bytearray(_samples()[0])
+    for place, value in edits:
+        damaged[int(place * (len(damaged) - 1))] = value
+    try:
+        with Image.open(BytesIO(damaged)) as seen:
+            seen.load()
+    except Exception:  # noqa: BLE001  Pillow raises whatever its parsing trips over
+        assert isinstance(outcome(bytes(damaged)), Reason)
 
 
 def test_what_a_file_holds_is_not_repeated_to_whoever_pointed_at_it() -> None:

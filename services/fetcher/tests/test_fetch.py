@@ -1,8 +1,11 @@
 """Fetching from servers that are slow, endless, broken or busy."""
 
 import asyncio
+import gzip
 import pickle
 import re
+import socket
+import struct
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 
@@ -11,27 +14,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.settings import ProducerSettings
-from imagesearch_fetcher.fetch import Fetcher, FetchError, FetchPolicy, _retry_after_seconds
+from imagesearch_fetcher.fetch import Fetcher, FetchError, FetchPolicy, Validators, _retry_after_seconds
 
-from .conftest import Server, reply
+from .conftest import Naps, Server, reply
 
 LOOPBACK = FetchPolicy(allowed_networks=("127.0.0.0/8",))
 
 
-class Naps:
-    """A sleep that only writes down for how long."""
-
-    def __init__(self) -> None:
-        self.seconds: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-
-
 def fetcher(naps: Naps | None = None, **policy: object) -> Fetcher:
+    naps = naps or Naps()
     return Fetcher(
         FetchPolicy(**{"allowed_networks": ("127.0.0.0/8",), **policy}),  # type: ignore[arg-type]
-        sleep=naps or Naps(),
+        sleep=naps,
+        clock=naps.clock,
         jitter=lambda: 0.5,
     )
 
@@ -104,7 +99,7 @@ async def test_the_wait_that_a_server_asks_for_is_kept(server: Server) -> None:
         busy = reply(b"", "429 Slow Down", Retry_After="2")
         past = reply(b"", "503 Busy", Retry_After="Wed, 21 Oct 2015 07:28:00 GMT")
         assert await it.fetch(server.at("/a", busy, past, reply(b"done"))) == b"done"
-    assert naps.seconds == [2, 0]
+    assert naps.seconds == [2.25, 0.25]
 
 
 async def test_a_wait_that_does_not_fit_is_not_begun(server: Server) -> None:
@@ -237,6 +232,71 @@ async def test_a_compressed_body_that_nobody_asked_for_is_refused_unopened(serve
     assert (error.reason, "gzip" in error.detail) == (Reason.DEAD_LINK, True)
 
 
+async def test_a_bomb_is_never_unpacked(server: Server) -> None:
+    bomb = gzip.compress(bytes(20_000_000))
+    assert len(bomb) < 20_000
+    error = await failure(server.at("/a", reply(bomb, Content_Encoding="gzip")), max_bytes=100_000)
+    assert (error.reason, len(server.requests)) == (Reason.DEAD_LINK, 1)
+    coded = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n" + bomb
+    assert (await failure(server.at("/b", coded))).reason is Reason.UNREACHABLE
+    async with fetcher(max_bytes=100_000) as it:
+        assert await it.fetch(server.at("/c", reply(bomb, Content_Type="application/gzip"))) == bomb
+
+
+async def reset(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n" + bytes(1000))
+    await writer.drain()
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def flood_of_cookies(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"Set-Cookie: a=" + b"b" * 4000 + b"\r\n")
+        await writer.drain()
+
+
+async def endless_chunk_extension(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;")
+    while True:
+        writer.write(b"x" * 4096)
+        await writer.drain()
+
+
+async def trailers_forever(writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n")
+    while True:
+        writer.write(b"X: y\r\n" * 100)
+        await writer.drain()
+
+
+@pytest.mark.parametrize("abuse", [reset, flood_of_cookies, endless_chunk_extension, trailers_forever])
+async def test_a_server_that_breaks_off_or_never_comes_to_the_body_is_unreachable(
+    server: Server, abuse: Callable[..., object]
+) -> None:
+    error = await failure(server.at("/a", abuse), timeout_seconds=2.0)  # type: ignore[arg-type]
+    assert error.reason is Reason.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    "lengths",
+    [
+        *("Content-Length: 3\r\nContent-Length: 9", "Content-Length: 3, 9", "Content-Length: +3"),
+        *("Content-Length: 9", "Content-Length: 0x3", "Content-Length: 99999999999999999999999"),
+        "Content-Length: 3\r\nTransfer-Encoding: chunked",
+    ],
+)
+async def test_a_wrong_length_gives_no_bytes(server: Server, lengths: str) -> None:
+    error = await failure(server.at("/a", f"HTTP/1.1 200 OK\r\n{lengths}\r\n\r\nabc".encode()))
+    assert error.reason in (Reason.UNREACHABLE, Reason.TOO_LARGE)
+
+
+async def test_what_follows_a_body_is_not_part_of_it(server: Server) -> None:
+    async with fetcher() as it:
+        assert await it.fetch(server.at("/a", reply(b"abc") + b"HTTP/1.1 200 OK\r\n\r\n")) == b"abc"
+
+
 async def test_redirects_are_followed_three_times(server: Server) -> None:
     for number in range(3):
         server.at(f"/{number}", reply(b"", "302 Found", Location=f"/{number + 1}"))
@@ -269,8 +329,7 @@ async def test_one_host_gets_no_more_connections_than_its_share(server: Server) 
     url = server.at("/a", answer)
     async with fetcher(concurrency_per_host=2) as it:
         assert await asyncio.gather(*(it.fetch(url) for _ in range(10))) == [b"x"] * 10
-        assert most == 2
-        assert not it._host_slots
+    assert most == 2
 
 
 async def test_who_waits_for_a_slow_host_does_not_keep_the_others_waiting(server: Server) -> None:
@@ -360,6 +419,48 @@ async def test_a_stream_that_is_left_early_gives_its_place_back(server: Server) 
         assert await it.fetch(server.at("/b", reply(b"b"))) == b"b"
 
 
+DATE = "Wed, 21 Oct 2026 07:28:00 GMT"
+
+
+async def test_a_body_is_not_fetched_again_while_the_server_says_that_it_is_the_same(server: Server) -> None:
+    whole = reply(b"all of it", ETag='W/"1"', Last_Modified=DATE)
+    url = server.at("/a", whole, reply(b"", "304 Not Modified", ETag='W/"1"'), reply(b"other", ETag='"2"'))
+    async with fetcher() as it:
+        async with it.open(url) as first:
+            assert not first.not_modified
+            assert first.validators == Validators('W/"1"', DATE)
+            assert b"".join([chunk async for chunk in first.chunks]) == b"all of it"
+        async with it.open(url, known=first.validators) as second:
+            assert second.not_modified
+            assert [chunk async for chunk in second.chunks] == []
+        async with it.open(url, known=first.validators) as third:
+            assert (third.not_modified, third.validators) == (False, Validators('"2"'))
+            assert b"".join([chunk async for chunk in third.chunks]) == b"other"
+    assert "If-" not in server.requests[0]
+    assert f'If-None-Match: W/"1"\r\nIf-Modified-Since: {DATE}\r\n' in server.requests[1]
+
+
+async def test_a_condition_is_kept_over_a_redirect_and_a_retry(server: Server) -> None:
+    server.at("/b", reply(b"", "503 Busy"), reply(b"", "304 Not Modified"))
+    url = server.at("/a", reply(b"", "302 Found", Location="/b"))
+    async with fetcher() as it, it.open(url, known=Validators('"1"')) as download:
+        assert download.not_modified
+    assert ['If-None-Match: "1"' in request for request in server.requests] == [True] * 4
+
+
+async def test_not_modified_is_no_answer_to_who_did_not_ask(server: Server) -> None:
+    async with fetcher() as it:
+        with pytest.raises(FetchError, match="304") as caught:
+            async with it.open(server.at("/a", reply(b"", "304 Not Modified")), known=Validators()):
+                pass
+    assert caught.value.reason is Reason.DEAD_LINK
+
+
+@pytest.mark.parametrize("value", ["", "a" * 1001, "caf\xe9", "a\tb", "a\r\nX-Injected: 1"])
+def test_a_validator_that_could_not_be_sent_back_is_left_out(value: str) -> None:
+    assert Validators.of({"ETag": value, "Last-Modified": DATE}) == Validators(None, DATE)
+
+
 async def test_a_fetcher_that_is_not_open_says_how() -> None:
     it = Fetcher(LOOPBACK)
     with pytest.raises(RuntimeError, match="async with"):
@@ -380,8 +481,9 @@ def test_the_policy_is_what_the_settings_say() -> None:
         fetch_max_bytes=4,
         fetch_concurrency=5,
         fetch_concurrency_per_host=6,
+        fetch_requests_per_second_per_host=7,
     )
-    assert FetchPolicy.of(settings) == FetchPolicy(("a.example",), ("10.0.0.0/8",), 3, 4, 5, 6)
+    assert FetchPolicy.of(settings) == FetchPolicy(("a.example",), ("10.0.0.0/8",), 3, 4, 5, 6, 7)
 
 
 def test_an_error_survives_the_way_between_processes() -> None:

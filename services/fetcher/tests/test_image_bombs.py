@@ -100,6 +100,17 @@ def test_ten_thousand_frames_cost_as_much_as_one() -> None:
     assert decode(many, CAP).getpixel((7, 7)) == (255, 255, 255)
 
 
+def test_ten_thousand_frames_of_a_webp_cost_as_much_as_one() -> None:
+    out = BytesIO()
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ("white", "red")]
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+    two = out.getvalue()
+    second = bytearray(two[two.rindex(b"ANMF") :])
+    second[37:] = bytes(len(second) - 37)  # broken, so whoever decodes it fails
+    many = two[: -len(second)] + bytes(second) * 10_000
+    assert decode(many[:4] + struct.pack("<I", len(many) - 8) + many[8:], CAP).getpixel((7, 7)) == (255, 255, 255)
+
+
 def progressive_jpeg() -> tuple[bytes, bytes]:
     """A progressive JPEG without its end marker, and one more scan for it."""
     out = BytesIO()

@@ -5,12 +5,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from imagesearch_contract.record import ImageRecord
 from imagesearch_producer.sources import Skip, SourceError
 from imagesearch_producer.sources.flickr_licenses import LICENSES, ids_of
-from imagesearch_producer.sources.flickr_response import MalformedAnswerError, RefusedError, parse_page, record_of
+from imagesearch_producer.sources.flickr_response import (
+    MalformedAnswerError,
+    Page,
+    RefusedError,
+    page_of,
+    parse,
+    record_of,
+    uploaded,
+    why_gone,
+)
 
 PHOTO: dict[str, Any] = {
     "id": "21805173440",
@@ -39,6 +48,7 @@ PHOTO: dict[str, Any] = {
     "longitude": -116.711668,
     "accuracy": 15,
     "context": 0,
+    "content_type": "0",
     "media": "photo",
     "media_status": "ready",
     "url_m": "https://live.staticflickr.com/729/21805173440_9784d42b5f.jpg",
@@ -66,6 +76,7 @@ def test_every_field_finds_its_place() -> None:
         description="Two dogs, see here & there.",
         tags=("dog", "beach"),
         author="Ada",
+        author_id="37386863@N03",
         author_url="https://www.flickr.com/photos/ada_l/",
         license="CC-BY-2.0",
         license_url="https://creativecommons.org/licenses/by/2.0/",
@@ -73,6 +84,9 @@ def test_every_field_finds_its_place() -> None:
         uploaded_at=datetime(2015, 10, 6, 12, 54, 12, tzinfo=UTC),
         width=500,
         height=375,
+        original_width=4000,
+        original_height=3000,
+        content_type="photo",
         location={"lat": 33.746663, "lon": -116.711668},
     )
 
@@ -84,7 +98,7 @@ def test_a_photo_with_only_what_is_needed_is_a_record() -> None:
 
     assert isinstance(made, ImageRecord)
     assert json.loads(made.to_bytes()).keys() == {
-        "schema_version", "id", "url", "thumbnail_url", "page_url", "title", "description", "tags", "author_url",
+        "schema_version", "id", "url", "thumbnail_url", "page_url", "title", "description", "tags", "author_id", "author_url",
         "license", "license_url",
     }  # fmt: skip
     assert made.page_url == "https://www.flickr.com/photos/1@N01/7"
@@ -159,6 +173,14 @@ def test_a_description_as_a_plain_string_is_taken_too() -> None:
     assert record(description=["?"]).description == ""
 
 
+@pytest.mark.parametrize(
+    ("number", "content_type"),
+    [("0", "photo"), (1, "screenshot"), ("2", "illustration"), ("3", "virtual"), ("7", None), (None, None), ([], None)],
+)
+def test_what_a_picture_is_comes_from_its_content_type(number: object, content_type: str | None) -> None:
+    assert record(content_type=number).content_type == content_type
+
+
 def test_the_original_is_never_fetched() -> None:
     made = record_of({**PHOTO, "url_m": None, "url_n": None, "url_q": None}, {"4"})
 
@@ -176,6 +198,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(PHOTO)), json_values))
 def test_whatever_flickr_puts_into_a_field_gives_a_record_or_a_skip(changes: dict[str, object]) -> None:
     made = record_of(PHOTO | changes, {"4"})
@@ -187,14 +210,14 @@ def test_whatever_flickr_puts_into_a_field_gives_a_record_or_a_skip(changes: dic
     "counts", [{"page": 1, "pages": 3, "perpage": 500, "total": "1461"}, {"page": "1", "pages": "3", "total": 1461}]
 )
 def test_numbers_of_a_page_may_be_strings(counts: dict[str, object]) -> None:
-    page = parse_page(json.dumps({"photos": {**counts, "photo": [PHOTO]}, "stat": "ok"}).encode())
+    answer = parse(json.dumps({"photos": {**counts, "photo": [PHOTO]}, "stat": "ok"}).encode())
 
-    assert (page.pages, page.total, page.photos) == (3, 1461, [PHOTO])
+    assert page_of(answer) == Page([PHOTO], pages=3, total=1461)
 
 
 def test_a_failure_keeps_its_code_and_words() -> None:
     with pytest.raises(RefusedError, match=r"Invalid API Key \(Key has invalid format\) \(code 100\)") as caught:
-        parse_page(b'{"stat":"fail","code":100,"message":"Invalid API Key (Key has invalid format)"}')
+        parse(b'{"stat":"fail","code":100,"message":"Invalid API Key (Key has invalid format)"}')
 
     assert caught.value.code == 100
 
@@ -209,7 +232,32 @@ def test_a_failure_keeps_its_code_and_words() -> None:
 )  # fmt: skip
 def test_an_answer_of_another_shape_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedAnswerError):
-        parse_page(body)
+        page_of(parse(body))
+
+
+@pytest.mark.parametrize(
+    ("photo", "second"),
+    [({"dateupload": "1444136052"}, 1444136052), ({"dateupload": "soon"}, 7), ({}, 7), ("photo", 7)],
+)
+def test_the_second_of_an_upload_is_read_where_there_is_one(photo: object, second: int) -> None:
+    assert uploaded(photo, default=7) == second
+
+
+@pytest.mark.parametrize(
+    ("photo", "why"),
+    [
+        ({"license": "4", "safety_level": "0"}, None),
+        ({"license": 4, "safety_level": "1"}, None),
+        ({"license": "4", "safety_level": "2"}, "it is not rated as safe enough any more"),
+        ({"license": "2"}, "it is under another licence now (CC-BY-NC-2.0)"),
+        ({"license": "0"}, "it is under another licence now (all rights reserved)"),
+        ({}, None),
+        ({"license": "", "safety_level": "odd"}, None),
+        ("photo", None),
+    ],
+)
+def test_a_photo_that_is_there_is_gone_only_for_a_reason(photo: object, why: str | None) -> None:
+    assert why_gone({"photo": photo}, {"4"}, safety=1) == why
 
 
 def test_licences_are_asked_for_by_flickrs_ids() -> None:

@@ -9,38 +9,60 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from flickr_standin.app import create_app
+from flickr_standin.photos import Library, Photo
 from flickr_standin.serving import serving
+from imagesearch_contract import names
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import FlickrSource, KafkaConnection, ManifestSource, ProducerSettings
-from imagesearch_producer.publish import Publisher, PublishError, published
-from imagesearch_producer.run import digest
+from imagesearch_producer import state, topics
+from imagesearch_producer.catalogue import SOURCE_HEADER, TAKEN_DOWN, Catalogue, digest
+from imagesearch_producer.publish import Publisher, PublishError
+from imagesearch_producer.topics import TopicError
 from PIL import Image
 
 PARTITIONS = 3
 
 
 def create_topic(bootstrap_servers: str, **config: str) -> str:
+    """A collection's topics, `config` that of the first; its name."""
     name = f"imagesearch.default.test-{uuid.uuid4().hex[:12]}"
-    admin = AdminClient({"bootstrap.servers": bootstrap_servers})
-    config = {"cleanup.policy": "compact", **config}
-    created = admin.create_topics([NewTopic(name, PARTITIONS, 1, config=config)])
-    created[name].result(timeout=30)
+    compact = {"cleanup.policy": "compact"}
+    wanted = [
+        NewTopic(name, PARTITIONS, 1, config={**compact, **config}),
+        NewTopic(names.dead_letter_topic(name), 1, 1, config=compact),
+        NewTopic(names.state_topic(name), 1, 1, config=compact),
+    ]
+    admin = AdminClient({"bootstrap.servers": bootstrap_servers})  # a name, or it would end before its request
+    for created in admin.create_topics(wanted).values():
+        created.result(timeout=30)
     return name
 
 
 @pytest.fixture
 def topic(kafka_bootstrap_servers: str) -> str:
-    """A compacted topic of this test's own."""
+    """The topic of a collection of this test's own."""
     return create_topic(kafka_bootstrap_servers)
+
+
+@pytest.fixture(scope="module")
+def ledger(kafka_bootstrap_servers: str) -> None:
+    """The topic by which Flickr's requests are shared out, as the platform has it."""
+    config = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(2 * 3600 * 1000)}
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap_servers})
+    for created in admin.create_topics([NewTopic(names.FLICKR_LEDGER_TOPIC, 1, 1, config=config)]).values():
+        created.result(timeout=30)
 
 
 def messages(bootstrap_servers: str, topic: str) -> list[tuple[bytes, bytes | None]]:
@@ -95,8 +117,10 @@ def test_a_second_run_publishes_nothing_and_a_third_only_what_changed(
 
     hundred = [zoo(number) for number in range(100)]
 
-    assert run(*hundred, {"url": "nowhere"}).startswith("published 100 unchanged 0 skipped 1 (bad line 1) failed 0 in ")
-    assert run(*hundred).startswith("published 0 unchanged 100 skipped 0 failed 0 in ")
+    assert run(*hundred, {"url": "nowhere"}).startswith(
+        "published 100 unchanged 0 taken down 0 skipped 1 (bad line 1) failed 0 in "
+    )
+    assert run(*hundred).startswith("published 0 unchanged 100 taken down 0 skipped 0 failed 0 in ")
     assert run(zoo(0, title="renamed"), *hundred[1:]).startswith("published 1 unchanged 99 ")
 
     found = messages(kafka_bootstrap_servers, topic)
@@ -107,6 +131,7 @@ def test_a_second_run_publishes_nothing_and_a_third_only_what_changed(
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("ledger")
 def test_photos_of_flickr_arrive_up_to_the_quota_and_the_next_run_goes_on(
     kafka_bootstrap_servers: str, topic: str, tmp_path: Path
 ) -> None:
@@ -133,20 +158,83 @@ def test_photos_of_flickr_arrive_up_to_the_quota_and_the_next_run_goes_on(
 
 
 @pytest.mark.integration
-def test_a_takedown_leaves_no_trace_and_of_two_values_the_last_counts(kafka_bootstrap_servers: str, topic: str) -> None:
+def test_a_takedown_leaves_a_trace_only_by_hand_and_of_two_values_the_last_counts(
+    kafka_bootstrap_servers: str, topic: str
+) -> None:
     producer = Producer({"bootstrap.servers": kafka_bootstrap_servers})
-    for key, value in (
-        (b"zoo:1", b"old"),
-        (b"zoo:2", b"gone"),
-        (b"zoo:1", b"new"),
-        (b"zoo:2", None),
+    mine = {SOURCE_HEADER: b"zoo"}
+    for key, value, headers in (
+        (b"zoo:1", b"old", mine),
+        (b"zoo:2", b"gone", mine),
+        (b"zoo:3", b"gone", mine),
+        (b"zoo:1", b"new", mine),
+        (b"zoo:2", None, mine),
+        (b"zoo:3", None, {}),
     ):
-        producer.produce(topic, key=key, value=value)
+        producer.produce(topic, key=key, value=value, headers=headers)
     assert producer.flush(30) == 0
 
-    assert published(KafkaConnection(kafka_bootstrap_servers=kafka_bootstrap_servers), topic) == {
-        b"zoo:1": digest(b"new")
-    }
+    kafka = KafkaConnection(kafka_bootstrap_servers=kafka_bootstrap_servers)
+    with Catalogue(partial(topics.messages, kafka, topic)) as catalogue:
+        assert catalogue.digest(b"zoo:1") == digest(b"new")
+        assert catalogue.digest(b"zoo:2") is None
+        assert catalogue.digest(b"zoo:3") == TAKEN_DOWN
+
+
+@pytest.mark.integration
+def test_of_a_topic_what_was_published_since_a_moment_can_be_read_alone(
+    kafka_bootstrap_servers: str, topic: str
+) -> None:
+    kafka = KafkaConnection(kafka_bootstrap_servers=kafka_bootstrap_servers)
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers})
+    for minute in range(-30, 30):
+        milliseconds = int((noon + timedelta(minutes=minute)).timestamp() * 1000)
+        producer.produce(topic, key=f"zoo:{minute}".encode(), value=b"{}", timestamp=milliseconds)
+    assert producer.flush(30) == 0
+
+    def keys(since: datetime | None) -> set[bytes | None]:
+        return {message.key() for message in topics.messages(kafka, topic, since=since)}
+
+    assert len(keys(None)) == 60
+    assert keys(noon) == {f"zoo:{minute}".encode() for minute in range(30)}
+    assert keys(noon + timedelta(days=1)) == set()
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("ledger")
+def test_a_photo_that_is_deleted_on_flickr_is_taken_down_by_a_sweep_and_new_ones_cost_no_pass_over_the_topic(
+    kafka_bootstrap_servers: str, topic: str
+) -> None:
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    library = Library(
+        Photo(str(number), "1@N01", "One", f"dog {number}", start + timedelta(hours=number), start)
+        for number in range(700)
+    )
+    with serving(create_app(photos=library, api_key="valid-key")) as base_url:
+        settings = ProducerSettings(
+            kafka_bootstrap_servers=kafka_bootstrap_servers,
+            topic=topic,
+            source=FlickrSource(text="dog", endpoint=f"{base_url}/services/rest/"),
+        )
+
+        def run() -> str:
+            done = produce({**settings.to_env(), "FLICKR_API_KEY": "valid-key"})
+            assert done.returncode == 0, done.stderr
+            return done.stdout
+
+        assert run().startswith("published 700 unchanged 0 taken down 0 ")
+        assert run().startswith("published 0 unchanged 0 taken down 0 ")
+        library.remove("7")
+        producer = Producer({"bootstrap.servers": kafka_bootstrap_servers})
+        long_ago = {**state.load(settings), "swept": 0}
+        producer.produce(settings.state_topic, key=settings.source_name.encode(), value=state.dump(long_ago))
+        assert producer.flush(30) == 0
+        assert run().startswith("published 0 unchanged 699 taken down 1 ")
+
+    found = messages(kafka_bootstrap_servers, topic)
+    assert len(found) == 701
+    assert [key for key, value in found if value is None] == [b"flickr:7"]
 
 
 @pytest.mark.integration
@@ -158,7 +246,7 @@ def test_a_topic_that_is_missing_is_told_and_not_created(kafka_bootstrap_servers
     done = produce(settings.to_env())
 
     assert done.returncode == 1
-    assert "topic imagesearch.default.missing does not exist" in done.stderr
+    assert re.search(r"topic imagesearch\.default\.missing(\.state)? does not exist", done.stderr)
     assert len(done.stderr.splitlines()) == 1
     topics = AdminClient({"bootstrap.servers": kafka_bootstrap_servers}).list_topics(timeout=30).topics
     assert "imagesearch.default.missing" not in topics
@@ -217,7 +305,7 @@ def test_a_record_that_kafka_refuses_is_failed_and_so_is_the_run(kafka_bootstrap
     done = produce(settings.to_env())
 
     assert done.returncode == 1
-    assert done.stdout.startswith("published 0 unchanged 1 skipped 0 failed 1 in ")
+    assert done.stdout.startswith("published 0 unchanged 1 taken down 0 skipped 0 failed 1 in ")
     assert done.stderr.splitlines()[-1] == (
         "imagesearch-producer: 1 of the records did not arrive: Broker: Message size too large"
     )
@@ -225,20 +313,27 @@ def test_a_record_that_kafka_refuses_is_failed_and_so_is_the_run(kafka_bootstrap
 
 
 @pytest.mark.integration
+@pytest.mark.usefixtures("ledger")
 def test_a_run_that_is_told_to_stop_delivers_what_it_has(kafka_bootstrap_servers: str, topic: str) -> None:
-    """A Flickr that answers the first page and then hangs, as a pod is being moved."""
+    """A Flickr that answers one request and then hangs, as a pod is being moved."""
     hanging = Event()
     release = Event()
 
     class Flickr(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            form = self.rfile.read(int(self.headers["Content-Length"])).decode()
-            if "page=2" in form.split("&"):
+            form = dict(parse_qsl(self.rfile.read(int(self.headers["Content-Length"])).decode()))
+            if int(form["min_upload_date"]) > 1_700_000_000:
                 hanging.set()
                 release.wait(60)
                 return
             photos = [
-                {"id": str(number), "owner": "1@N01", "license": "4", "url_m": "https://live.example/1.jpg"}
+                {
+                    "id": str(number),
+                    "owner": "1@N01",
+                    "license": "4",
+                    "url_m": "https://live.example/1.jpg",
+                    "dateupload": 1_700_000_000 + number,
+                }
                 for number in range(500)
             ]
             body = json.dumps({"stat": "ok", "photos": {"pages": 2, "total": 1000, "photo": photos}}).encode()
@@ -268,10 +363,10 @@ def test_a_run_that_is_told_to_stop_delivers_what_it_has(kafka_bootstrap_servers
         server.shutdown()
 
     assert process.returncode == 130
-    assert out.startswith("published 500 unchanged 0 skipped 0 failed 0 in ")
+    assert out.startswith("published 499 unchanged 0 taken down 0 skipped 0 failed 0 in ")
     assert err.splitlines()[-1] == "imagesearch-producer: stopped before the end of the source; run it again to go on"
     assert "Traceback" not in err
-    assert len(messages(kafka_bootstrap_servers, topic)) == 500
+    assert len(messages(kafka_bootstrap_servers, topic)) == 499
 
 
 @pytest.fixture
@@ -283,17 +378,18 @@ def closed_port() -> Iterator[int]:
 
 
 def test_a_kafka_that_is_not_there_is_told(closed_port: int) -> None:
-    with pytest.raises(PublishError, match=rf"Kafka cannot be reached at 127\.0\.0\.1:{closed_port}: "):
-        published(KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}"), "any", connect_seconds=0.5)
+    kafka = KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}")
+    with pytest.raises(TopicError, match=rf"Kafka cannot be reached at 127\.0\.0\.1:{closed_port}: "):
+        next(topics.messages(kafka, "any", connect_seconds=0.5))
 
 
 def test_records_that_cannot_be_delivered_are_counted_and_end_the_run(closed_port: int) -> None:
     kafka = KafkaConnection(kafka_bootstrap_servers=f"127.0.0.1:{closed_port}")
-    with Publisher(kafka, "any", delivery_seconds=1) as publisher:
-        publisher.publish(b"zoo:1", b"{}")
-        publisher._producer.flush()
+    with Publisher(kafka, delivery_seconds=1) as publisher:
+        publisher.publish("any", b"zoo:1", b"{}")
+        publisher.flush()
         with pytest.raises(PublishError, match="Kafka takes no more records: Local: Message timed out"):
-            publisher.publish(b"zoo:2", b"{}")
+            publisher.publish("any", b"zoo:2", b"{}")
 
     assert publisher.failed == 1
 

@@ -7,6 +7,7 @@ a vector has four numbers, for dog (or red), cat (green), boat (blue) and anythi
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from io import BytesIO
 from typing import Any
@@ -21,6 +22,7 @@ from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.index import IndexMeta, index_body
 from imagesearch_contract.settings import EncoderServiceSettings, SearchSettings
+from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.fetch import FetchError
 from imagesearch_search.app import create_app
 from imagesearch_search.encoder_client import EncoderClient
@@ -53,11 +55,15 @@ class FakeEncoder:
 
     def __init__(self, model: tuple[str, str] = MODEL) -> None:
         settings = EncoderServiceSettings(model_name=model[0], model_version=model[1])
-        self._http = EncoderHttp(settings, text=self._text, image=self._image)
+        self._threads = ThreadPoolExecutor(1)
+        self._http = EncoderHttp(settings, decode=self._decode, text=self._text, image=self._image)
         self.asked: list[str] = []
         self.texts: list[str] = []
         self.fault: Callable[[Request], Awaitable[Response]] | None = None
         self.url = ""
+
+    def _decode(self, data: bytes) -> "Future[Image.Image]":
+        return self._threads.submit(decode, data, max_pixels=1_000_000)
 
     async def _text(self, text: str) -> np.ndarray:
         self.texts.append(text)
@@ -137,13 +143,29 @@ class FakeIndex:
         return {"hits": {"total": {"value": len(nearest)}, "hits": page}}
 
 
-class FakeWeb:
-    """What the fetcher finds: bytes, or the reason why there are none."""
+class FakeTime:
+    """A clock that only goes on while somebody sleeps by it."""
 
     def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeWeb:
+    """What the fetcher finds, and after how many seconds: bytes, or the reason why there are none."""
+
+    def __init__(self, time: FakeTime) -> None:
         self.pages: dict[str, bytes | Reason] = {}
+        self.seconds = 0.0
+        self._time = time
 
     async def fetch(self, url: str) -> bytes:
+        await self._time.sleep(self.seconds)
         page = self.pages.get(url, Reason.UNREACHABLE)
         if isinstance(page, bytes):
             return page
@@ -187,8 +209,14 @@ def index(encoder: FakeEncoder) -> FakeIndex:
 
 
 @pytest.fixture
-def web() -> FakeWeb:
-    return FakeWeb()
+def passing() -> FakeTime:
+    """The time by which pictures are fetched."""
+    return FakeTime()
+
+
+@pytest.fixture
+def web(passing: FakeTime) -> FakeWeb:
+    return FakeWeb(passing)
 
 
 @pytest.fixture
@@ -209,12 +237,14 @@ def picture() -> Callable[..., bytes]:
 
 
 @pytest.fixture
-def app(settings: SearchSettings, index: FakeIndex, web: FakeWeb) -> FastAPI:
+def app(settings: SearchSettings, index: FakeIndex, web: FakeWeb, passing: FakeTime) -> FastAPI:
     @asynccontextmanager
     async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
         async with aiohttp.ClientSession() as session:
             client = EncoderClient(session, settings.encoder_timeout_seconds)
-            yield SearchEngine(settings, index=index, encoder=client, fetch=web.fetch)
+            yield SearchEngine(
+                settings, index=index, encoder=client, fetch=web.fetch, sleep=passing.sleep, clock=passing.clock
+            )
 
     return create_app(settings, connect)
 

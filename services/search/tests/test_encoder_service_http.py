@@ -1,9 +1,12 @@
 """The encoder service's side of the contract, without Ray: what it answers to good and to broken requests."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import httpx
 import numpy as np
 import pytest
 from imagesearch_contract.settings import EncoderServiceSettings
+from imagesearch_fetcher.decode import decode
 from imagesearch_search.encoder_http import EncoderHttp
 from starlette.requests import Request
 
@@ -16,8 +19,9 @@ async def service():
     async def image(picture):
         return np.array(picture.size, np.float32)
 
-    settings = EncoderServiceSettings(model_name="tiny", model_version="1", max_image_bytes=10_000, max_pixels=100)
-    http = EncoderHttp(settings, text=text, image=image)
+    settings = EncoderServiceSettings(model_name="tiny", model_version="1", max_image_bytes=10_000)
+    threads = ThreadPoolExecutor(1)
+    http = EncoderHttp(settings, decode=lambda data: threads.submit(decode, data, 100), text=text, image=image)
 
     async def app(scope, receive, send):
         await (await http.answer(Request(scope, receive)))(scope, receive, send)

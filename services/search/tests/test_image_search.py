@@ -1,9 +1,18 @@
 """Searching by a picture: by address, in base64, as an upload."""
 
 import base64
+import socket
+from dataclasses import replace
 
+import aiohttp
 import pytest
 from imagesearch_contract.dead_letter import Reason
+from imagesearch_fetcher.fetch import Fetcher, FetchPolicy
+from imagesearch_search import problems
+from imagesearch_search.encoder_client import EncoderClient
+from imagesearch_search.engine import FETCH_GRACE_SECONDS, SearchEngine
+from imagesearch_search.problems import Problem
+from imagesearch_search.timing import Stages
 
 
 async def test_an_uploaded_picture_finds_what_is_like_it(api, picture):
@@ -48,6 +57,79 @@ async def test_blocked_dead_and_silent_addresses_look_the_same(api, web):
     assert status == 422
     assert "urn:imagesearch:problem:image-not-fetched" in text
     assert "private" not in text
+
+
+async def test_blocked_and_silent_addresses_take_the_same_time(api, web, passing, settings):
+    took = []
+    for reason, seconds in (
+        (Reason.BLOCKED_URL, 0.0),
+        (Reason.BLOCKED_URL, 0.3),  # after a lookup
+        (Reason.UNREACHABLE, 1.5),
+        (Reason.UNREACHABLE, settings.fetch_timeout_seconds),
+    ):
+        web.pages["http://10.0.0.7/x"], web.seconds, started = reason, seconds, passing.now
+        await api.post("/image_search", json={"collection": "zoo", "image_url": "http://10.0.0.7/x"})
+        took.append(passing.now - started)
+
+    assert took == pytest.approx([settings.fetch_timeout_seconds + FETCH_GRACE_SECONDS] * 4)
+
+
+async def test_a_server_that_says_no_is_believed_at_once(api, web, passing):
+    web.pages["http://pictures.example/x"] = Reason.DEAD_LINK
+
+    await api.post("/image_search", json={"collection": "zoo", "image_url": "http://pictures.example/x"})
+
+    assert passing.now == 0
+
+
+async def _to_loopback(host, port):
+    return ["127.0.0.1"]
+
+
+async def _to_nowhere(host, port):
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+async def test_the_real_fetcher_gives_blocked_and_unreachable_addresses_one_answer(settings, index, passing):
+    listener = socket.create_server(("127.0.0.1", 0))
+    heard, closed = listener.getsockname()[1], _closed_port()
+    inside = FetchPolicy(allowed_networks=("127.0.0.1/32",), attempts=1)
+    seen, took = set(), []
+    for policy, resolve, url in (
+        (FetchPolicy(), _to_loopback, f"http://127.0.0.1:{heard}/x"),  # blocked by itself
+        (FetchPolicy(), _to_loopback, "http://intranet.example/x"),  # blocked by what it resolves to
+        (FetchPolicy(), _to_nowhere, "http://intranet.example/x"),  # not there
+        (inside, _to_loopback, f"http://127.0.0.2:{heard}/x"),
+        (inside, _to_loopback, f"http://127.0.0.1:{closed}/x"),  # nobody listens
+        (inside, _to_loopback, f"https://127.0.0.1:{heard}/x"),  # somebody listens and says nothing
+    ):
+        async with (
+            Fetcher(replace(policy, connect_timeout_seconds=0.1, read_timeout_seconds=0.1), resolve=resolve) as fetcher,
+            aiohttp.ClientSession() as session,
+        ):
+            engine = SearchEngine(
+                settings,
+                index=index,
+                encoder=EncoderClient(session, 1.0),
+                fetch=fetcher.fetch,
+                sleep=passing.sleep,
+                clock=passing.clock,
+            )
+            started = passing.now
+            with pytest.raises(Problem) as caught:
+                await engine.fetch(url, Stages())
+            took.append(passing.now - started)
+            answer = problems.answer(caught.value, "/image_search")
+        seen.add((answer.status_code, bytes(answer.body), str(answer.headers)))
+    listener.close()
+
+    assert len(seen) == 1
+    assert took == pytest.approx([settings.fetch_timeout_seconds + FETCH_GRACE_SECONDS] * 6)
+
+
+def _closed_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
 
 
 async def test_a_fetched_picture_that_is_too_large_says_so(api, web):

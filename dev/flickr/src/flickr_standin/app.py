@@ -1,32 +1,35 @@
 """The HTTP application: Flickr's REST endpoint, the pictures, and faults on demand. `main` and the tests call `create_app`.
 
 A fault is ordered by `POST /_faults` and answers the next calls of the API in place of it, so that a client can be shown
-what Flickr does on a bad day.
+what Flickr does on a bad day. `POST /_photos` and `DELETE /_photos/<id>` do what owners do to their photos meanwhile.
 """
 
 import asyncio
 import re
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import parse_qsl
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from flickr_standin import answer
-from flickr_standin.photos import Photo, photos_of
-from flickr_standin.search import FlickrError, search
+from flickr_standin.photos import Library, Photo, photos_of
+from flickr_standin.search import FlickrError, estimated, group_at, info, owner_at, search
 
 API_PATH: Final = "/services/rest/"
 PICTURES_PATH: Final = "/photos"
 REQUESTS_PER_HOUR: Final = 3600
 
 _BODY_LIMIT = 2**20
+_PHOTO = TypeAdapter(Photo)
 _CALLBACK = re.compile(r"[A-Za-z_$][\w$.]{0,99}")
 
 
@@ -61,23 +64,25 @@ class Throttle:
 def create_app(
     pictures: Path | None = None,
     *,
-    photos: Sequence[Photo] | None = None,
+    photos: Iterable[Photo] | Library | None = None,
     api_key: str = "demo",
     base_url: str | None = None,
     requests_per_hour: int = REQUESTS_PER_HOUR,
-    clock: Callable[[], float] = time.monotonic,
+    clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """Make the application.
 
     Args:
         pictures: the folder whose pictures are served, and are the photos unless `photos` are given.
-        photos: the photos to search.
+        photos: the photos to search; a library, to change them meanwhile.
         api_key: the one key that is valid.
         base_url: where clients reach the application; taken from each request where it is not given.
         requests_per_hour: calls of one key above which it gets HTTP 429.
-        clock: seconds, for the throttling.
+        clock: seconds since 1970, for the throttling and for what is not indexed yet.
     """
-    known = list(photos) if photos is not None else photos_of(pictures) if pictures is not None else []
+    if photos is None:
+        photos = photos_of(pictures) if pictures is not None else []
+    library = photos if isinstance(photos, Library) else Library(photos)
     throttle = Throttle(requests_per_hour, clock)
     faults: deque[Fault] = deque()
     app = FastAPI(title="Flickr stand-in", docs_url=None, redoc_url=None)
@@ -97,7 +102,8 @@ def create_app(
             if arguments.get("api_key") != api_key:
                 raise FlickrError(100, "Invalid API Key (Key has invalid format)")
             pictures_url = (base_url or str(request.base_url)).rstrip("/") + PICTURES_PATH
-            response = _write(_call(known, arguments, pictures_url), arguments)
+            now = datetime.fromtimestamp(clock(), UTC)
+            response = _write(call(library, arguments, pictures_url, now), arguments)
         except FlickrError as failure:
             response = _write(failure, arguments)
         if fault is not None and fault.status == "truncated":
@@ -112,21 +118,49 @@ def create_app(
         faults.extend([fault] * fault.count)
         return {"ordered": len(faults)}
 
+    @app.post("/_photos")
+    async def put(fields: dict[str, Any]) -> dict[str, int]:
+        """Change fields of the photo with this `id`, or add one that has at least the fields without a default."""
+        known = library.get(str(fields.get("id")))
+        try:
+            library.put(_PHOTO.validate_python({**(asdict(known) if known else {}), **fields}))
+        except ValidationError as error:
+            raise HTTPException(422, str(error)) from error
+        return {"photos": len(library.photos)}
+
+    @app.delete("/_photos/{id}")
+    async def remove(id: str) -> dict[str, int]:
+        """Delete a photo."""
+        if not library.remove(id):
+            raise HTTPException(404, f"no photo {id}")
+        return {"photos": len(library.photos)}
+
     @app.get("/healthz")
     async def healthz() -> dict[str, int]:
-        return {"photos": len(known)}
+        return {"photos": len(library.photos)}
 
     if pictures is not None:
         app.mount(PICTURES_PATH, StaticFiles(directory=pictures))
     return app
 
 
-def _call(photos: Sequence[Photo], arguments: Mapping[str, str], pictures_url: str) -> answer.Answer:
+def call(library: Library, arguments: Mapping[str, str], pictures_url: str, now: datetime) -> answer.Answer:
+    """Answer one call of the API.
+
+    Raises:
+        FlickrError: `stat: fail`.
+    """
     match method := arguments.get("method", ""):
         case "flickr.photos.search":
             extras = [extra.strip() for extra in arguments.get("extras", "").split(",")]
-            found = search(photos, arguments, logged_in="oauth_token" in arguments)
+            found = search(library.photos, arguments, logged_in="oauth_token" in arguments, now=now, estimate=estimated)
             return answer.photos(found, extras, pictures_url)
+        case "flickr.photos.getInfo":
+            return answer.info(info(library.get(arguments.get("photo_id", ""))))
+        case "flickr.urls.lookupUser":
+            return answer.user(owner_at(library.photos, arguments.get("url", "")))
+        case "flickr.urls.lookupGroup":
+            return answer.group(group_at(library.photos, arguments.get("url", "")))
         case "flickr.photos.licenses.getInfo":
             return answer.licenses()
         case "flickr.test.echo":

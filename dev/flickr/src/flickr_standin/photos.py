@@ -1,4 +1,5 @@
-"""The photos of the stand-in: those of a folder of pictures. `main` and the tests call `photos_of`.
+"""The photos of the stand-in: those of a folder of pictures, and the library in which they change while it runs.
+`main` and the tests call `photos_of`, `app` keeps a `Library`.
 
 All that a folder does not say (owner, licence, dates) is made up from the picture's path, so that every start gives
 the same photos.
@@ -6,13 +7,16 @@ the same photos.
 
 import hashlib
 import re
-from collections.abc import Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from PIL import Image, UnidentifiedImageError
+from pydantic import ConfigDict
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp"})
 
@@ -34,6 +38,8 @@ UPLOAD_DAYS: Final = 1000
 class Photo:
     """A photo as the stand-in knows it."""
 
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")  # where it comes in by `POST /_photos`
+
     id: str
     owner: str
     owner_name: str
@@ -51,8 +57,56 @@ class Photo:
     safety_level: int = 1
     """1 safe, 2 moderate, 3 restricted."""
     group_id: str | None = None
+    group_alias: str | None = None
+    """The group's name in the address of its page."""
+    path_alias: str | None = None
+    """The owner's name in the address of their page."""
+    content_type: int = 0
+    """0 photo, 1 screenshot, 2 illustration, 3 virtual photography."""
+    public: bool = True
+    indexed_at: datetime | None = None
+    """From when on searches find it, which on Flickr is some time after the upload; None is at once."""
     latitude: float | None = None
     longitude: float | None = None
+
+    @cached_property
+    def words(self) -> str:
+        """What a text is looked for in."""
+        return " ".join((self.title, self.description, *self.tags)).lower()
+
+
+class Library:
+    """Photos by id, and in the order of their upload; they may be put in, changed and taken out at any time."""
+
+    def __init__(self, photos: Iterable[Photo]) -> None:
+        self._by_id = {photo.id: photo for photo in photos}
+        self._in_order = sorted(self._by_id.values(), key=_order)
+
+    @property
+    def photos(self) -> Sequence[Photo]:
+        """All of them, the oldest upload first."""
+        return self._in_order
+
+    def get(self, id: str) -> Photo | None:
+        """The photo with that id."""
+        return self._by_id.get(id)
+
+    def put(self, photo: Photo) -> None:
+        """Put a photo in, in place of one with its id."""
+        self.remove(photo.id)
+        self._by_id[photo.id] = photo
+        insort(self._in_order, photo, key=_order)
+
+    def remove(self, id: str) -> bool:
+        """Take a photo out, as its owner deletes it; whether there was one."""
+        if (photo := self._by_id.pop(id, None)) is None:
+            return False
+        del self._in_order[bisect_left(self._in_order, _order(photo), key=_order)]
+        return True
+
+
+def _order(photo: Photo) -> tuple[datetime, str]:
+    return photo.uploaded_at, photo.id
 
 
 def photos_of(pictures: Path) -> list[Photo]:

@@ -1,18 +1,23 @@
-"""Which photos a search finds, by the arguments that Flickr documents for `flickr.photos.search`. Pure; `app` calls it.
+"""Which photos a search finds, by the arguments that Flickr documents for `flickr.photos.search`, what `getInfo` says about
+one, and whose an address is. Pure; `app` calls it.
 
 https://www.flickr.com/services/api/flickr.photos.search.html
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
 
 from flickr_standin.photos import Photo
 
 PER_PAGE: Final = 100
 MAX_PER_PAGE: Final = 500
 UNIQUE_RESULTS: Final = 4000
-"""Flickr gives so many photos of one query; later pages repeat them, although `total` and `pages` go on."""
+"""Flickr gives so many photos of one query; later pages repeat the last of them, although `total` and `pages` go on."""
+EXACT_TOTAL: Final = 100
+"""Up to so many photos are counted; of more Flickr only estimates how many."""
 MAX_TAGS_IN_ALL: Final = 20
 
 _CRITERIA = (
@@ -51,47 +56,107 @@ class Results(NamedTuple):
     total: int
 
 
-def search(photos: Sequence[Photo], arguments: Mapping[str, str], *, logged_in: bool = False) -> Results:
+def search(
+    photos: Sequence[Photo],
+    arguments: Mapping[str, str],
+    *,
+    logged_in: bool = False,
+    now: datetime | None = None,
+    estimate: Callable[[int], int] = lambda total: total,
+) -> Results:
     """Find photos and cut out the page that is asked for.
 
     Args:
         photos: all there are.
         arguments: as they came; those that Flickr does not know are ignored.
         logged_in: whether the call is signed by a user. Others see only safe photos, whatever `safe_search` says.
+        now: what is indexed later is not found; None finds it all.
+        estimate: what is said to be the number of photos, given the true one.
 
     Raises:
         FlickrError: with the code that Flickr documents for it.
     """
     _check(photos, arguments)
-    found = [photo for photo in photos if matches(photo, arguments, logged_in=logged_in)]
+    found = list(photos)
+    for test in _tests(arguments, logged_in=logged_in, now=now):
+        found = [photo for photo in found if test(photo)]
     key, descending = _SORTS.get(arguments.get("sort", ""), _SORTS["date-posted-desc"])
     found.sort(key=lambda photo: (key(photo), photo.id), reverse=descending)
     per_page = min(_whole(arguments.get("per_page"), PER_PAGE), MAX_PER_PAGE)
     page = _whole(arguments.get("page"), 1)
-    unique = found[:UNIQUE_RESULTS]
-    wanted = range((page - 1) * per_page, min(page * per_page, len(found)))
+    total = estimate(len(found))
+    given = page if page * per_page <= UNIQUE_RESULTS or len(found) <= UNIQUE_RESULTS else UNIQUE_RESULTS // per_page
     return Results(
-        photos=[unique[position % UNIQUE_RESULTS] for position in wanted],
+        photos=found[(given - 1) * per_page : given * per_page] if (page - 1) * per_page < len(found) else [],
         page=page,
-        pages=-(-len(found) // per_page),
+        pages=-(-total // per_page),
         per_page=per_page,
-        total=len(found),
+        total=total,
     )
 
 
-def matches(photo: Photo, arguments: Mapping[str, str], *, logged_in: bool = False) -> bool:
-    """Whether one photo is found by the arguments, those of paging and order aside."""
-    return (
-        _has_text(photo, arguments.get("text", ""))
-        and _has_tags(photo, _items(arguments.get("tags", "")), arguments.get("tag_mode", "any"))
-        and _is(photo.owner, arguments.get("user_id"))
-        and _is(photo.group_id, arguments.get("group_id"))
-        and (not (licenses := _items(arguments.get("license", ""))) or photo.license in licenses)
-        and _within(photo.uploaded_at, arguments.get("min_upload_date"), arguments.get("max_upload_date"))
-        and _within(photo.taken_at, arguments.get("min_taken_date"), arguments.get("max_taken_date"))
-        and photo.safety_level <= (_whole(arguments.get("safe_search"), 1) if logged_in else 1)
-        and arguments.get("media", "all") != "videos"
-    )
+def estimated(total: int) -> int:
+    """What Flickr might say instead of a number: some percent more or less, and always the same."""
+    return total if total <= EXACT_TOTAL else total + total * (total * 7919 % 7 - 3) // 100
+
+
+def info(photo: Photo | None) -> Photo:
+    """What `flickr.photos.getInfo` shows to everybody.
+
+    Raises:
+        FlickrError: there is no such photo, or it is not public.
+    """
+    if photo is None:
+        raise FlickrError(1, "Photo not found")
+    if not photo.public:
+        raise FlickrError(2, "Permission denied")
+    return photo
+
+
+def owner_at(photos: Sequence[Photo], url: str) -> Photo:
+    """A photo of whose page the address is; like `flickr.urls.lookupUser`."""
+    name = _name_in(url, "photos") or _name_in(url, "people")
+    return _first(photos, lambda photo: name in (photo.owner, photo.path_alias), "User not found")
+
+
+def group_at(photos: Sequence[Photo], url: str) -> Photo:
+    """A photo of the group whose page the address is; like `flickr.urls.lookupGroup`."""
+    name = _name_in(url, "groups")
+    return _first(photos, lambda photo: name in (photo.group_id, photo.group_alias), "Group not found")
+
+
+def _name_in(url: str, kind: str) -> str:
+    found = re.fullmatch(rf"https?://(?:www\.)?flickr\.com/{kind}/([^/]+)/?", url)
+    return unquote(found[1]) if found else ""
+
+
+def _first(photos: Sequence[Photo], test: Callable[[Photo], bool], fault: str) -> Photo:
+    for photo in photos:
+        if test(photo):
+            return photo
+    raise FlickrError(1, fault)
+
+
+def _tests(arguments: Mapping[str, str], *, logged_in: bool, now: datetime | None) -> Iterator[Callable[[Photo], bool]]:
+    """What a photo has to pass, those of paging and order aside; what costs little comes first."""
+    yield from _within(lambda photo: photo.uploaded_at, arguments, "upload_date")
+    yield from _within(lambda photo: photo.taken_at, arguments, "taken_date")
+    safety = _whole(arguments.get("safe_search"), 1) if logged_in else 1
+    yield lambda photo: photo.public and photo.safety_level <= safety
+    if now is not None:
+        yield lambda photo: photo.indexed_at is None or photo.indexed_at <= now
+    if user := arguments.get("user_id"):
+        yield lambda photo: photo.owner == user
+    if group := arguments.get("group_id"):
+        yield lambda photo: photo.group_id == group
+    if licenses := _items(arguments.get("license", "")):
+        yield lambda photo: photo.license in licenses
+    if tags := _items(arguments.get("tags", "")):
+        yield lambda photo: _has_tags(photo, tags, arguments.get("tag_mode", "any"))
+    if text := arguments.get("text"):
+        yield lambda photo: _has_text(photo, text)
+    if arguments.get("media", "all") == "videos":
+        yield lambda _: False
 
 
 def _check(photos: Sequence[Photo], arguments: Mapping[str, str]) -> None:
@@ -106,9 +171,8 @@ def _check(photos: Sequence[Photo], arguments: Mapping[str, str]) -> None:
 
 
 def _has_text(photo: Photo, text: str) -> bool:
-    content = " ".join((photo.title, photo.description, *photo.tags)).lower()
     return all(
-        word[1:] not in content if word.startswith("-") and len(word) > 1 else word in content
+        word[1:] not in photo.words if word.startswith("-") and len(word) > 1 else word in photo.words
         for word in text.lower().split()
     )
 
@@ -127,16 +191,20 @@ def _normal(tag: str) -> str:
     return "".join(character for character in tag.lower() if character.isalnum())
 
 
-def _is(value: str | None, wanted: str | None) -> bool:
-    return not wanted or value == wanted
+def _within(
+    time_of: Callable[[Photo], datetime], arguments: Mapping[str, str], name: str
+) -> Iterator[Callable[[Photo], bool]]:
+    """Both ends are included, and are whole seconds."""
+    if earliest := arguments.get(f"min_{name}"):
+        begin = _moment(earliest)
+        yield lambda photo: time_of(photo) >= begin
+    if latest := arguments.get(f"max_{name}"):
+        end = _moment(latest).replace(microsecond=0) + timedelta(seconds=1)
+        yield lambda photo: time_of(photo) < end
 
 
 def _items(text: str) -> list[str]:
     return [item.strip() for item in text.split(",") if item.strip()]
-
-
-def _within(moment: datetime, earliest: str | None, latest: str | None) -> bool:
-    return (not earliest or moment >= _moment(earliest)) and (not latest or moment <= _moment(latest))
 
 
 def _moment(text: str) -> datetime:

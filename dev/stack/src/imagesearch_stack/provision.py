@@ -13,18 +13,28 @@ from imagesearch_stack import StackError
 
 PARTITIONS: Final = 4
 KAFKA_SECONDS: Final = 30.0
+HOUR_MS: Final = 60 * 60 * 1000
+COMPACTED: Final = {"cleanup.policy": "compact"}
+LETTERS: Final = {"cleanup.policy": "compact,delete", "retention.ms": str(4 * 7 * 24 * HOUR_MS)}
+LEDGER: Final = {
+    "cleanup.policy": "delete",
+    "retention.ms": str(2 * HOUR_MS),
+    "segment.ms": str(HOUR_MS),
+    "message.timestamp.type": "LogAppendTime",
+}
 
 
 def create_topics(bootstrap_servers: str, topic: str) -> None:
-    """Create a collection's compacted topic, and the one beside it for dead letters, where they do not exist.
+    """Create a collection's compacted topic, those beside it, and the ledger of Flickr requests, where they do not exist.
 
     Raises:
         StackError: Kafka refused.
     """
-    config = {"cleanup.policy": "compact"}
     wanted = [
-        NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1, config=config),
-        NewTopic(names.dead_letter_topic(topic), num_partitions=1, replication_factor=1, config=config),
+        NewTopic(topic, num_partitions=PARTITIONS, replication_factor=1, config=COMPACTED),
+        NewTopic(names.dead_letter_topic(topic), num_partitions=1, replication_factor=1, config=LETTERS),
+        NewTopic(names.state_topic(topic), num_partitions=1, replication_factor=1, config=COMPACTED),
+        NewTopic(names.FLICKR_LEDGER_TOPIC, num_partitions=1, replication_factor=1, config=LEDGER),
     ]
     admin = AdminClient({"bootstrap.servers": bootstrap_servers})
     for name, created in admin.create_topics(wanted, operation_timeout=KAFKA_SECONDS).items():

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from imagesearch_operator.facts import Facts, Manifest, ModelVersion
-from imagesearch_operator.plan import access, embedder, isolation, producers, registration, serving, stores
+from imagesearch_operator.plan import access, embedder, isolation, producers, registration, replays, serving, stores
 from imagesearch_operator.plan.stores import IndexPlan, TopicPlan
 from imagesearch_operator.plan.versions import Version, active_model, searched, sharers, versions
 from imagesearch_operator.settings import OperatorSettings
@@ -46,6 +46,7 @@ def _manifests(collection: Collection, facts: Facts, settings: OperatorSettings)
     for source in sources:
         yield producers.cron_job(collection, source, settings)
         yield from producers.first_run(collection, source, facts, settings)
+    yield from replays.job(collection, facts, settings)
     yield from registration.job(collection, facts, settings)
     if used:
         yield from embedder.account(collection)

@@ -23,6 +23,9 @@ CHECKPOINT_DIRECTORY: Final = "/var/lib/imagesearch/checkpoint"
 DRIVER_PORT: Final = 7078
 BLOCK_MANAGER_PORT: Final = 7079
 UI_PORT: Final = 4040
+METRICS_PORT: Final = 9090
+PROVEN_SECONDS: Final = 15
+"""A driver that lasts for less does not count as available: else one that ends again and again would, in between."""
 
 HEAP_MIB: Final = 512
 """Of each JVM: pictures and the model are in the Python processes beside it."""
@@ -81,6 +84,7 @@ def _deployment(
     return {
         "replicas": 1,
         "revisionHistoryLimit": 2,
+        "minReadySeconds": PROVEN_SECONDS,
         # Two drivers must never write to one checkpoint.
         "strategy": {"type": "Recreate"},
         "selector": {"matchLabels": {naming.INSTANCE: name}},
@@ -115,6 +119,7 @@ def _driver(collection: Collection, version: Version, name: str, settings: Opera
             {"name": "driver", "containerPort": DRIVER_PORT},
             {"name": "blocks", "containerPort": BLOCK_MANAGER_PORT},
             {"name": "ui", "containerPort": UI_PORT},
+            {"name": "metrics", "containerPort": METRICS_PORT},
         ],
         # Spark's page opens with the session: before, the driver waits for topics and index.
         readinessProbe={"tcpSocket": {"port": "ui"}, "periodSeconds": 5},
@@ -160,6 +165,7 @@ def _settings(collection: Collection, version: Version, settings: OperatorSettin
         checkpoint_location=f"file://{CHECKPOINT_DIRECTORY}/spark",
         spark_master="k8s://https://kubernetes.default.svc:443",
         spark_ui_port=UI_PORT,
+        metrics_port=METRICS_PORT,
         trigger_seconds=collection.spec.embedding.trigger_seconds,
         batch_size=collection.spec.embedding.batch_size,
         encoder_threads=_cores(collection.spec.embedding),

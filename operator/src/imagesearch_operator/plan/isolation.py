@@ -17,15 +17,16 @@ METRICS_PORT: Final = 8080
 
 
 def of_collection(collection: Collection) -> Manifest:
-    """Spark's driver and executors talk among themselves; nobody talks to a producer."""
+    """Spark's driver and executors talk among themselves, and Prometheus may ask for figures; nobody talks to a producer."""
     whose = {naming.COLLECTION: collection.name}
+    among = {"from": [{"podSelector": {"matchLabels": whose | _component(embedder.COMPONENT)}}]}
     return owned(
         collection,
         _API_VERSION,
         "NetworkPolicy",
         naming.network_policy(collection.name),
         embedder.COMPONENT,
-        spec=_ingress(whose, {"from": [{"podSelector": {"matchLabels": whose | _component(embedder.COMPONENT)}}]}),
+        spec=_ingress(whose, among, {"ports": [{"port": embedder.METRICS_PORT}]}),
     )
 
 

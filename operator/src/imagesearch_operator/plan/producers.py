@@ -17,7 +17,6 @@ from imagesearch_operator.spec import Collection, Source
 
 COMPONENT: Final = "producer"
 MANIFEST_DIRECTORY: Final = "/etc/imagesearch/manifest"
-MANIFEST_FILE: Final = "manifest.jsonl"
 RETRY_AFTER: Final = timedelta(minutes=5)
 
 
@@ -103,16 +102,18 @@ def _settings(collection: Collection, source: Source, settings: OperatorSettings
         allowed_hosts=settings.allowed_hosts,
         allowed_networks=settings.allowed_networks,
         source=_source(source, settings),
+        source_name=source.name,
         quota=source.quota,
     )
 
 
 def _source(source: Source, settings: OperatorSettings) -> FlickrSource | ManifestSource:
-    if source.flickr:
-        asked = source.flickr.model_dump(exclude={"api_key_secret_ref"}, exclude_none=True)
-        return FlickrSource(**asked, endpoint=settings.flickr_endpoint)
-    url = source.manifest.url if source.manifest else None
-    return ManifestSource(url=url or f"{MANIFEST_DIRECTORY}/{MANIFEST_FILE}")
+    if source.manifest:
+        ref = source.manifest.config_map_ref
+        url = f"{MANIFEST_DIRECTORY}/{ref.key}" if ref else source.manifest.url
+        return ManifestSource(url=url or "", format=source.manifest.format)
+    asked = source.flickr.model_dump(exclude={"api_key_secret_ref"}, exclude_none=True) if source.flickr else {}
+    return FlickrSource(**asked, endpoint=settings.flickr_endpoint)
 
 
 def _api_key(source: Source) -> list[Json]:
@@ -123,7 +124,7 @@ def _manifest_volumes(source: Source) -> list[Json]:
     ref = source.manifest.config_map_ref if source.manifest else None
     if ref is None:
         return []
-    return [{"name": "manifest", "configMap": {"name": ref.name, "items": [{"key": ref.key, "path": MANIFEST_FILE}]}}]
+    return [{"name": "manifest", "configMap": {"name": ref.name, "items": [{"key": ref.key, "path": ref.key}]}}]
 
 
 def _manifest_mounts(source: Source) -> list[Json]:

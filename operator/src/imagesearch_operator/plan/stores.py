@@ -11,7 +11,8 @@ from imagesearch_operator.facts import ModelVersion
 from imagesearch_operator.settings import OperatorSettings
 from imagesearch_operator.spec import Collection
 
-WEEK_MS: Final = 7 * 24 * 60 * 60 * 1000
+HOUR_MS: Final = 60 * 60 * 1000
+WEEK_MS: Final = 7 * 24 * HOUR_MS
 MESSAGE_BYTES: Final = 2**20
 
 
@@ -36,8 +37,9 @@ class IndexPlan:
 
 
 def topics(collection: Collection, settings: OperatorSettings) -> tuple[TopicPlan, ...]:
-    """The records topic, which is the catalogue, and the one for what could not be used."""
+    """The records topic, which is the catalogue, and those for what could not be used and for what producers remember."""
     records = names.topic(collection.namespace, collection.name)
+    ledger = (_flickr_ledger(settings),) if any(source.flickr for source in collection.spec.sources) else ()
     return (
         TopicPlan(
             records,
@@ -45,8 +47,9 @@ def topics(collection: Collection, settings: OperatorSettings) -> tuple[TopicPla
             settings.topic_replication_factor,
             {
                 "cleanup.policy": "compact",
-                # So long a takedown stays in the topic: an embedder that was down for less misses none.
-                "delete.retention.ms": str(WEEK_MS),
+                # So long a takedown stays in the topic: an embedder that was down for less misses none, and no producer
+                # brings back what a person has taken down.
+                "delete.retention.ms": str(52 * WEEK_MS),
                 "max.message.bytes": str(MESSAGE_BYTES),
             },
         ),
@@ -54,8 +57,30 @@ def topics(collection: Collection, settings: OperatorSettings) -> tuple[TopicPla
             names.dead_letter_topic(records),
             1,
             settings.topic_replication_factor,
-            {"cleanup.policy": "delete", "retention.ms": str(4 * WEEK_MS), "max.message.bytes": str(MESSAGE_BYTES)},
+            {
+                # A letter replaces the one of the same picture, and a tombstone clears it; nobody looks after a month.
+                "cleanup.policy": "compact,delete",
+                "retention.ms": str(4 * WEEK_MS),
+                "max.message.bytes": str(MESSAGE_BYTES),
+            },
         ),
+        TopicPlan(names.state_topic(records), 1, settings.topic_replication_factor, {"cleanup.policy": "compact"}),
+        *ledger,
+    )
+
+
+def _flickr_ledger(settings: OperatorSettings) -> TopicPlan:
+    """One for the whole platform: Flickr counts the requests of a key, whichever collection makes them."""
+    return TopicPlan(
+        names.FLICKR_LEDGER_TOPIC,
+        1,
+        settings.topic_replication_factor,
+        {
+            "cleanup.policy": "delete",
+            "retention.ms": str(2 * HOUR_MS),
+            "segment.ms": str(HOUR_MS),  # only whole segments are deleted, and one would last a week
+            "message.timestamp.type": "LogAppendTime",
+        },
     )
 
 

@@ -20,6 +20,7 @@ from imagesearch_operator import metrics
 from imagesearch_operator.facts import TopicFacts, Unknown
 from imagesearch_operator.plan import TopicPlan
 from imagesearch_operator.stores.errors import StoreError
+from imagesearch_operator.stores.letters import Letters, Partition
 from imagesearch_operator.stores.memory import Memory
 
 REQUEST_SECONDS: Final = 15.0
@@ -27,7 +28,10 @@ SETTLED_SECONDS: Final = 10.0
 """So long is waited for brokers to hear of a topic that the controller has created."""
 RESULT_SECONDS: Final = REQUEST_SECONDS + 5
 """The client gives up first, and says why."""
-_TOPIC: Final = re.compile(r"imagesearch\.[^.]+\.[^.]+(\.failed)?")
+_TOPIC: Final = re.compile(rf"imagesearch\.[^.]+\.[^.]+(\.failed|\.state)?|{re.escape(names.FLICKR_LEDGER_TOPIC)}")
+_COUNTED: Final = re.compile(r"imagesearch\.[^.]+\.[^.]+(\.failed)?")
+"""Topics of which it matters how much is in them."""
+_LETTERS: Final = re.compile(r"imagesearch\.[^.]+\.[^.]+\.failed")
 _GROUP_PREFIX: Final = names.consumer_group("")
 _REFUSALS: Final = frozenset(
     {
@@ -57,12 +61,18 @@ class View:
     """Topics of which not every partition answered; for one that has been silent before, there are no offsets."""
     groups: Mapping[str, Offsets] = field(default_factory=dict)
     """Index -> what its embedder has committed."""
+    failed: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """Dead-letter topic -> reason -> letters; missing until they have been counted."""
 
     def with_topics(self, created: Mapping[str, int]) -> "View":
         """The same, with new and empty topics of so many partitions."""
         empty = {topic: dict.fromkeys(range(partitions), 0) for topic, partitions in created.items()}
         return replace(
-            self, first={**empty, **self.first}, end={**empty, **self.end}, topics=self.topics | created.keys()
+            self,
+            first={**empty, **self.first},
+            end={**empty, **self.end},
+            topics=self.topics | created.keys(),
+            failed={**{topic: {} for topic in created}, **self.failed},
         )
 
 
@@ -83,6 +93,7 @@ class Topics:
                 "reconnect.backoff.max.ms": 5_000,
             }
         )
+        self._letters = Letters(settings.kafka_client)
         self._memory: Memory[View] = Memory(Unknown("KafkaNotAsked", "Kafka was not looked at yet."))
 
     async def look(self) -> None:
@@ -98,7 +109,7 @@ class Topics:
             return seen
         topic = names.topic(namespace, collection)
         failed = names.dead_letter_topic(topic)
-        if not {topic, failed} <= seen.topics:
+        if not {topic, failed, names.state_topic(topic)} <= seen.topics:
             return TopicFacts()
         end = seen.end
         if topic not in end or failed not in end:
@@ -109,7 +120,7 @@ class Topics:
         return TopicFacts(
             exists=True,
             messages=_distance(seen.first[topic], end[topic]),
-            dead_letters=_distance(seen.first[failed], end[failed]),
+            failed=seen.failed.get(failed),
             lag={
                 index: _distance({**seen.first[topic], **committed}, end[topic])
                 for index, committed in seen.groups.items()
@@ -142,16 +153,16 @@ class Topics:
             self._memory.note(lambda seen: seen.with_topics({topic.name: topic.partitions for topic in wanted}))
 
     async def drop(self, namespace: str, collection: str) -> None:
-        """Delete a collection's topics.
+        """Delete a collection's topics, and none that others use as well.
 
         Raises:
             StoreError: Kafka refused.
         """
         topic = names.topic(namespace, collection)
-        both = [topic, names.dead_letter_topic(topic)]
-        await self._change(lambda: self._admin.delete_topics(both), KafkaError.UNKNOWN_TOPIC_OR_PART)
-        metrics.WRITES.labels("delete", "Topic").inc(len(both))
-        self._memory.note(lambda seen: replace(seen, topics=seen.topics - set(both)))
+        own = [topic, names.dead_letter_topic(topic), names.state_topic(topic)]
+        await self._change(lambda: self._admin.delete_topics(own), KafkaError.UNKNOWN_TOPIC_OR_PART)
+        metrics.WRITES.labels("delete", "Topic").inc(len(own))
+        self._memory.note(lambda seen: replace(seen, topics=seen.topics - set(own)))
 
     async def drop_groups(self, indices: Iterable[str]) -> None:
         """Delete what is known of how far the embedders of these indices were: an index of the same name starts anew.
@@ -194,16 +205,18 @@ class Topics:
         self._trouble = None
         metadata = self._admin.list_topics(timeout=REQUEST_SECONDS)
         topics = {name: topic for name, topic in metadata.topics.items() if _TOPIC.fullmatch(name)}
-        partitions = [TopicPartition(name, number) for name, topic in topics.items() for number in topic.partitions]
+        counted = {name: topic for name, topic in topics.items() if _COUNTED.fullmatch(name)}
+        partitions = [TopicPartition(name, number) for name, topic in counted.items() for number in topic.partitions]
         first = self._offsets(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
         end = self._offsets(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
-        silent = frozenset(topic for topic in topics if topic not in first or topic not in end)
+        silent = frozenset(topic for topic in counted if topic not in first or topic not in end)
         for topic in silent:
             first.pop(topic, None)
             end.pop(topic, None)
             if topic not in before.silent:  # a new one has no leader for a moment
                 first[topic], end[topic] = before.first.get(topic, {}), before.end.get(topic, {})
-        return View(first, end, frozenset(topics), silent, self._committed(end, before))
+        failed = self._letters.look(_of_letters(first), _of_letters(end))
+        return View(first, end, frozenset(topics), silent, self._committed(end, before), failed)
 
     def _offsets(self, partitions: list[TopicPartition], which: OffsetSpec) -> dict[str, Offsets]:
         """Of the topics of which every partition answers."""
@@ -275,6 +288,16 @@ def _settle(ask: Callable[[], Mapping[Any, "Future[Any]"]], harmless: int) -> No
         except KafkaException as error:
             if error.args[0].code() != harmless:
                 raise
+
+
+def _of_letters(offsets: Mapping[str, Offsets]) -> dict[Partition, int]:
+    """The same for dead-letter topics alone, by partition."""
+    return {
+        (topic, number): offset
+        for topic, partitions in offsets.items()
+        if _LETTERS.fullmatch(topic)
+        for number, offset in partitions.items()
+    }
 
 
 def _distance(start: Offsets, end: Offsets) -> int:

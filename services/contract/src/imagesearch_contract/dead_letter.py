@@ -1,7 +1,8 @@
 """Dead letters: what could not be used, why, and enough to try it again. The embedder writes them, people and tools read them.
 
 The dead-letter topic is compacted and keyed like the records (by image id, or by `<partition>/<offset>` where a
-record has no key), so a record that is tried again and fails again still counts once.
+record has no key), so a record that is tried again and fails again still counts once. A row of a manifest that is no
+record never reached the records topic: its letter has `source` and `line` in place of partition and offset.
 """
 
 import base64
@@ -12,6 +13,11 @@ from typing import Final, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 SCHEMA_VERSION: Final = 1
+REASON_HEADER: Final = "reason"
+"""Kafka header of a letter, and of the tombstone (null value) that clears it: the reason's code, so that letters can be counted
+without being parsed."""
+CLEARS_HEADER: Final = "clears"
+"""Kafka header of a tombstone: the offset, in the dead-letter topic, of the letter that it clears, where that is known."""
 
 
 class Reason(StrEnum):
@@ -36,11 +42,16 @@ class Reason(StrEnum):
     TRUNCATED = "truncated"
     """The image ends early or is damaged."""
     DECOMPRESSION_BOMB = "decompression_bomb"
-    """More pixels than the cap."""
+    """More pixels than the cap, or more time or memory to decode than a picture is given."""
     ENCODE_FAILED = "encode_failed"
     """The encoder gave no usable vector."""
     REJECTED_BY_INDEX = "rejected_by_index"
     """Elasticsearch refused the document for good."""
+
+
+def row_key(source: str, line: int) -> bytes:
+    """The key of the letter of a manifest's row, under which it is published and taken back."""
+    return f"{source}/{line}".encode()
 
 
 class DeadLetter(BaseModel):
@@ -52,8 +63,10 @@ class DeadLetter(BaseModel):
     reason: Reason
     detail: str = Field(description="One sentence for people.", max_length=2_000)
     topic: str
-    partition: int
-    offset: int
+    partition: int | None
+    offset: int | None
+    source: str | None = Field(default=None, description="Name of the source whose manifest holds the row.")
+    line: int | None = Field(default=None, description="Of the manifest, from 1.")
     key: str | None
     value: str
     value_encoding: Literal["utf-8", "base64"]
@@ -66,8 +79,10 @@ class DeadLetter(BaseModel):
         reason: Reason,
         detail: str,
         topic: str,
-        partition: int,
-        offset: int,
+        partition: int | None = None,
+        offset: int | None = None,
+        source: str | None = None,
+        line: int | None = None,
         key: bytes | None,
         value: bytes,
         failed_at: datetime | None = None,
@@ -83,6 +98,8 @@ class DeadLetter(BaseModel):
             topic=topic,
             partition=partition,
             offset=offset,
+            source=source,
+            line=line,
             key=None if key is None else key.decode(errors="replace"),
             value=text,
             value_encoding=encoding,
@@ -92,7 +109,14 @@ class DeadLetter(BaseModel):
     @property
     def message_key(self) -> bytes:
         """The key under which this letter is published."""
+        if self.source is not None and self.line is not None and self.key is None:
+            return row_key(self.source, self.line)
         return (self.key or f"{self.partition}/{self.offset}").encode()
+
+    @property
+    def place(self) -> tuple[int, int] | None:
+        """Partition and offset of the record; None of what never was in the records topic."""
+        return None if self.partition is None or self.offset is None else (self.partition, self.offset)
 
     def original_value(self) -> bytes:
         """The bytes that stood in the source topic."""

@@ -21,10 +21,6 @@ MODEL_HEADER: Final = "X-Imagesearch-Model"
 
 VECTORS_MEDIA_TYPE: Final = "application/octet-stream"
 
-DECODED_SIDE: Final = 512
-"""Pixels. A large JPEG may be decoded at a fraction of its size, but no side smaller than this; models look at 224 to 384.
-Embedder and encoder service decode alike, so that a picture is its own nearest neighbour."""
-
 SERVE_ENVIRONMENT: Final = {
     # Handlers only wait (the model and the decoder run in threads), so they can share the replica's own event loop:
     # a request then crosses two threads less.

@@ -72,6 +72,8 @@ def index_body(
             "number_of_replicas": replicas,
             # Written down, it holds also while nobody searches: by default the counts of such an index stand still.
             "refresh_interval": "5s",
+            # How long a deletion's version is remembered: an older write that comes later must not bring the picture back.
+            "gc_deletes": "1h",
         },
         "mappings": {
             "dynamic": False,
@@ -93,6 +95,7 @@ def index_body(
                 "description": {"type": "text"},
                 "tags": {"type": "keyword", "fields": {"text": {"type": "text"}}},
                 "author": {"type": "keyword", "fields": {"text": {"type": "text"}}},
+                "author_id": {"type": "keyword"},
                 "author_url": {"type": "keyword", "index": False, "doc_values": False},
                 "license": {"type": "keyword"},
                 "license_url": {"type": "keyword", "index": False, "doc_values": False},
@@ -101,6 +104,9 @@ def index_body(
                 "indexed_at": {"type": "date"},
                 "width": {"type": "integer"},
                 "height": {"type": "integer"},
+                "original_width": {"type": "integer"},
+                "original_height": {"type": "integer"},
+                "content_type": {"type": "keyword"},
                 "location": {"type": "geo_point"},
                 "model": {"type": "keyword"},
             },

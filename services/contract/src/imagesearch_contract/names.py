@@ -10,6 +10,9 @@ COLLECTION_NAME_LIMIT = 40
 NAMESPACE_LIMIT = 63
 DEFAULT_NAMESPACE = "default"
 
+FLICKR_LEDGER_TOPIC = "imagesearch.flickr-requests"
+"""The topic of the whole platform in which Flickr's requests are shared out among all sources; no collection's (two parts)."""
+
 MODEL_DIMS_TAG = "imagesearch.dims"
 """Tag of a registered MLflow model version that gives the length of its vectors, so that an index can be created without loading the model."""
 
@@ -40,6 +43,11 @@ def topic(namespace: str, collection: str) -> str:
 def dead_letter_topic(records_topic: str) -> str:
     """The topic beside `records_topic` for what could not be used."""
     return f"{records_topic}.failed"
+
+
+def state_topic(records_topic: str) -> str:
+    """The compacted topic beside `records_topic` in which each source keeps how far it is, keyed by the source's name."""
+    return f"{records_topic}.state"
 
 
 def alias(namespace: str, collection: str) -> str:

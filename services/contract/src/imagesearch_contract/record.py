@@ -23,6 +23,9 @@ ID_LIMIT = 500
 ImageId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*:[\x21-\x7e]+$", max_length=ID_LIMIT)]
 """`<source kind>:<native id>`, the Kafka key and the Elasticsearch `_id`."""
 
+ContentType = Literal["photo", "screenshot", "illustration", "virtual"]
+"""What a picture is; `virtual` is photography inside a game or a virtual world."""
+
 Url = Annotated[str, Field(min_length=1, max_length=URL_LIMIT, pattern=r"^https?://")]
 
 
@@ -57,6 +60,9 @@ class ImageRecord(BaseModel):
     description: str = Field(default="", max_length=DESCRIPTION_LIMIT)
     tags: tuple[Annotated[str, Field(max_length=TAG_LIMIT)], ...] = Field(default=(), max_length=TAGS_LIMIT)
     author: str | None = Field(default=None, max_length=TITLE_LIMIT)
+    author_id: str | None = Field(
+        default=None, max_length=ID_LIMIT, description="The author's id at the source; names change and are shared."
+    )
     author_url: Url | None = None
     license: str | None = Field(
         default=None, max_length=100, description="SPDX identifier where one exists.", examples=["CC-BY-2.0"]
@@ -66,6 +72,9 @@ class ImageRecord(BaseModel):
     uploaded_at: AwareDatetime | None = None
     width: int | None = Field(default=None, ge=1, description="Pixels, of the picture at `url`.")
     height: int | None = Field(default=None, ge=1, description="Pixels, of the picture at `url`.")
+    original_width: int | None = Field(default=None, ge=1, description="Pixels, of the largest size at the source.")
+    original_height: int | None = Field(default=None, ge=1, description="Pixels, of the largest size at the source.")
+    content_type: ContentType | None = None
     location: GeoPoint | None = None
 
     @field_serializer("taken_at", "uploaded_at")

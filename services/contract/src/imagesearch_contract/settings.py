@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from imagesearch_contract import names
+from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.record import Url
 
 PREFIX = "IMAGESEARCH_"
@@ -133,6 +134,11 @@ class KafkaSettings(KafkaConnection):
         """The topic for records that could not be used."""
         return names.dead_letter_topic(self.topic)
 
+    @property
+    def state_topic(self) -> str:
+        """The topic in which sources keep how far they are."""
+        return names.state_topic(self.topic)
+
 
 class ElasticsearchSettings(Settings):
     """Where Elasticsearch is, and how to be let in."""
@@ -170,6 +176,9 @@ class FetchSettings(Settings):
     fetch_max_bytes: int = Field(default=10 * 2**20, gt=0)
     fetch_concurrency: int = Field(default=32, gt=0)
     fetch_concurrency_per_host: int = Field(default=16, gt=0)
+    fetch_requests_per_second_per_host: float | None = Field(
+        default=None, gt=0, description="How many fetches from one host a process begins each second; None is no limit."
+    )
     max_pixels: int = Field(
         default=40_000_000, gt=0, description="Width times height above which a picture is refused."
     )
@@ -213,16 +222,32 @@ class FlickrSource(BaseModel):
     min_upload_date: str | None = Field(
         default=None, description="ISO 8601 date; photos uploaded earlier are left out."
     )
+    sweep_days: int = Field(
+        default=7,
+        ge=1,
+        le=365,
+        description="How often the source is compared whole with what Flickr has, for edits and deletions.",
+    )
     endpoint: Url = "https://api.flickr.com/services/rest/"
 
 
 class ManifestSource(BaseModel):
-    """Photos listed in a JSON Lines file of records, by URL or path."""
+    """Photos listed in a file, one record a line or row, by URL or path."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["manifest"] = "manifest"
     url: str = Field(min_length=1, description="http(s) URL, or the path of a file.")
+    format: Literal["auto", "jsonl", "csv", "parquet"] = Field(
+        default="auto",
+        description="`auto` goes by the name (`.csv`, `.parquet`, with or without `.gz`), else by the first bytes.",
+    )
+    max_takedown_percent: int = Field(
+        default=50,
+        ge=0,
+        le=100,
+        description="A run that would take down more of the source's photos at once takes the manifest for broken.",
+    )
 
 
 Source = Annotated[FlickrSource | ManifestSource, Field(discriminator="kind")]
@@ -232,8 +257,23 @@ class ProducerSettings(KafkaSettings, FetchSettings):
     """One source of one collection, for one run."""
 
     source: Source
+    source_name: str = Field(
+        default="source",
+        min_length=1,
+        description="Under which the source keeps how far it is, and owns what it published.",
+    )
     quota: int | None = Field(default=None, gt=0, description="At most so many records published in one run.")
     flickr_api_key: SecretStr | None = Field(default=None, exclude=True, json_schema_extra={"env": "FLICKR_API_KEY"})
+
+
+class ReplaySettings(KafkaSettings):
+    """One replay of dead letters."""
+
+    reason: Reason | Literal["all"] = Field(description="Which letters are replayed.")
+    summary_path: Path | None = Field(
+        default=None,
+        description="A file that is given the summary line, too: what Kubernetes shows as the pod's last word.",
+    )
 
 
 class EmbedderSettings(KafkaSettings, ElasticsearchSettings, FetchSettings, ModelSettings):
@@ -249,7 +289,10 @@ class EmbedderSettings(KafkaSettings, ElasticsearchSettings, FetchSettings, Mode
         description="Jars of Spark's Kafka connector, or patterns; empty lets Spark fetch them from Maven Central.",
     )
     spark_ui_port: int = Field(default=0, ge=0, le=65535, description="Port of Spark's own web page; 0 is none.")
-    trigger_seconds: float = Field(default=5.0, ge=0)
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Where Prometheus asks the driver; 0 is none.")
+    trigger_seconds: float = Field(
+        default=5.0, ge=0, description="Between two looks at the topic; while records wait, the next is at once."
+    )
     max_records_per_trigger: int = Field(default=512, gt=0)
     batch_size: int = Field(default=32, gt=0, description="Pictures encoded at once.")
     encoder_threads: int = Field(default=1, gt=0, description="Threads of the encoder in each Spark worker.")

@@ -1,10 +1,10 @@
 """The dead-letter topic: writes letters, each once, also when Spark runs a batch again. `worker` makes the `LetterBox`."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
-from imagesearch_contract.dead_letter import DeadLetter
+from imagesearch_contract.dead_letter import REASON_HEADER, DeadLetter
 from imagesearch_contract.settings import KafkaSettings
 from pydantic import ValidationError
 
@@ -24,14 +24,18 @@ class LettersNotDeliveredError(RuntimeError):
 class LetterBox:
     """Writes to one dead-letter topic."""
 
-    def __init__(self, settings: KafkaSettings, *, replay: bool) -> None:
+    def __init__(self, settings: KafkaSettings, *, since: int, replay: bool, last: Mapping[int, int]) -> None:
         """Set up; nothing connects until there is a letter.
 
         Args:
             settings: the collection's Kafka.
-            replay: this batch may have run before, so what is in the topic already is not written again.
+            since: no record whose letter is written has a smaller offset.
+            replay: all of this may have been done before, so what is in the topic already is not written again.
+            last: partition of the records -> the last offset of which there was a letter when the driver started;
+                up to there likewise, because an index that was made anew is filled from the topic's start.
         """
-        self._settings, self._topic, self._replay = settings, settings.dead_letter_topic, replay
+        self._settings, self._topic = settings, settings.dead_letter_topic
+        self._since, self._replay, self._last = since, replay, last
         self._known: set[Place] | None = None
         self._producer: Producer | None = None
 
@@ -41,7 +45,8 @@ class LetterBox:
         Raises:
             LettersNotDeliveredError: Kafka did not take them in time, or refused one.
         """
-        new = [letter for letter in letters if (letter.partition, letter.offset) not in self._written(letters)]
+        written = self._written(letters)
+        new = [letter for letter in letters if letter.place not in written]
         if not new:
             return
         faults: list[str] = []
@@ -52,7 +57,13 @@ class LetterBox:
 
         producer = self._open()
         for letter in new:
-            producer.produce(self._topic, key=letter.message_key, value=letter.to_bytes(), on_delivery=delivered)
+            producer.produce(
+                self._topic,
+                key=letter.message_key,
+                value=letter.to_bytes(),
+                headers={REASON_HEADER: letter.reason.value},
+                on_delivery=delivered,
+            )
         if producer.flush(FLUSH_TIMEOUT) or faults:
             raise LettersNotDeliveredError(
                 f"{len(new)} dead letters could not be written to {self._topic}: {faults[0] if faults else 'time is up'}"
@@ -66,24 +77,40 @@ class LetterBox:
         return self._producer
 
     def _written(self, letters: Sequence[DeadLetter]) -> set[Place]:
-        if not self._replay or not letters:
+        places = {letter.place for letter in letters if letter.place}
+        if not any(self._replay or offset <= self._last.get(partition, -1) for partition, offset in places):
             return set()
         if self._known is None:
-            # A task reads its partition upwards, so nothing it has still to write lies before its first letter.
-            first = min(letter.offset for letter in letters)
-            partitions = {letter.partition for letter in letters}
+            partitions = {partition for partition, _ in places}
             self._known = {
-                (letter.partition, letter.offset)
-                for letter in read_letters(self._settings)
-                if letter.topic == letters[0].topic and letter.partition in partitions and letter.offset >= first
+                place
+                for place in _places(self._settings, letters[0].topic)
+                if place[0] in partitions and place[1] >= self._since
             }
         return self._known
+
+
+def last_letters(settings: KafkaSettings) -> dict[int, int]:
+    """Partition of the records topic -> the last offset of which there is a letter.
+
+    Raises:
+        LettersNotDeliveredError: the dead-letter topic is missing, or Kafka does not answer.
+    """
+    last: dict[int, int] = {}
+    for partition, offset in _places(settings, settings.topic):
+        last[partition] = max(offset, last.get(partition, -1))
+    return last
+
+
+def _places(settings: KafkaSettings, topic: str) -> Iterator[Place]:
+    """Where the records are of which there are letters."""
+    return (letter.place for letter in read_letters(settings) if letter.topic == topic and letter.place)
 
 
 def read_letters(settings: KafkaSettings) -> Iterator[DeadLetter]:
     """Read the dead-letter topic from its start to its present end, skipping what is no letter.
 
-    It is read once after a start and after a failed task; the cost is one pass over a compacted topic.
+    It is read once at a start, and where a letter may have been written before; the cost is one pass over a compacted topic.
 
     Raises:
         LettersNotDeliveredError: the topic is missing, or Kafka does not answer.

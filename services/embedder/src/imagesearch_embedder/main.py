@@ -1,23 +1,26 @@
 """The driver: read Kafka, embed each micro-batch in Spark's Python workers, report. The command `imagesearch-embedder`.
 
-    Kafka ──► micro-batch ──► per partition: fetch | decode | encode | write ──► counts ──► one log line
-                              (`worker`, in as many processes as Spark has cores)
+    Kafka ──► micro-batch ──► per partition: fetch | decode | encode | write ──► counts ──► one log line, metrics
+                              (`worker`, in as many processes as Spark has task slots)
 
 The driver sees counts only, never a picture or a vector. It can be killed at any moment: Spark's checkpoint says which
-micro-batch was under way, that one runs again, and neither the index nor the dead letters change by it.
+micro-batch was under way, that one runs again, and neither the index nor the dead letters change by it. An index that
+is deleted and made anew, while the driver runs or while it does not, is filled from the topic's start.
 """
 
 import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
+from elasticsearch import Elasticsearch
 from imagesearch_contract.kafka import unreachable
 from imagesearch_contract.settings import EmbedderSettings, SettingsError
 from py4j.protocol import Py4JError
@@ -25,11 +28,14 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
+from imagesearch_embedder.checkpoint import checkpoint
+from imagesearch_embedder.letters import LettersNotDeliveredError, last_letters
+from imagesearch_embedder.metrics import serving
 from imagesearch_embedder.offsets import Offsets, ends
 from imagesearch_embedder.progress import Report, cause
-from imagesearch_embedder.session import JavaError, kafka_options, open_session
-from imagesearch_embedder.sink import IndexMismatchError, Unavailable, check_index, connect
-from imagesearch_embedder.worker import LOG_FORMAT, MESSAGE_COLUMNS, OUTCOME_SCHEMA, embed_frames
+from imagesearch_embedder.session import JavaError, kafka_options, open_session, task_slots
+from imagesearch_embedder.sink import IndexMismatchError, IndexMissing, Unavailable, check_index, connect
+from imagesearch_embedder.worker import LOG_FORMAT, MESSAGE_COLUMNS, TASK_SCHEMA, embed_frames
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +50,10 @@ def main() -> None:
     stop = threading.Event()
     stop_on_signals(stop)
     try:
-        run(EmbedderSettings.from_env(), stop)
-    except (SettingsError, JavaError, IndexMismatchError) as error:
+        settings = EmbedderSettings.from_env()
+        with serving(settings):
+            run(settings, stop)
+    except (SettingsError, JavaError, IndexMismatchError, LettersNotDeliveredError) as error:
         sys.exit(f"imagesearch-embedder: {error}")
     except (StreamingQueryException, Py4JError, ConnectionError) as error:
         if not stop.is_set():  # a signal to the whole process group takes the JVM first
@@ -61,19 +69,67 @@ def stop_on_signals(stop: threading.Event) -> None:
 
 def run(settings: EmbedderSettings, stop: threading.Event) -> None:
     """Embed what the topic holds and gets, until `stop`."""
-    if not wait_until_ready(settings, stop):
+    index_uuid = wait_until_ready(settings, stop)
+    if index_uuid is None:
         return
     with spark(settings) as session:
         stop_on_signals(stop)  # Spark has put its own handler for SIGINT, which ends in a stack trace
-        report, offsets = Report(), Offsets(settings)
+        report = Report()
         session.streams.addListener(report)
-        query = embed_stream(read(session, settings), settings, report)
-        log.info("embedding %s into %s with %s", settings.topic, settings.index, settings.model_label)
-        while not stop.is_set() and not query.awaitTermination(1):
+        while index_uuid is not None:
+            fill(index_uuid, session, settings, report, stop)
+            index_uuid = wait_until_ready(settings, stop)
+
+
+def fill(
+    index_uuid: str, session: SparkSession, settings: EmbedderSettings, report: Report, stop: threading.Event
+) -> None:
+    """Embed into this index, until `stop` or until it is no more."""
+    path, is_new = checkpoint(session, settings.checkpoint_location, index_uuid)
+    offsets = Offsets(settings)
+    if is_new:
+        offsets.forget()
+    batch = embed_batch(settings, report, last_letters(settings))
+    query = start(read(session, settings), batch, settings, path)
+    log.info("embedding %s into %s with %s", settings.topic, settings.index, settings.model_label)
+    with connect(settings) as client:
+        is_there = every(RECHECK_SECONDS, lambda: exists(client, settings, index_uuid))
+        while not stop.is_set() and is_there() and not query.awaitTermination(1):
             if (progress := query.lastProgress) is not None:
                 offsets.tell(ends(progress.sources[0].endOffset))
-        query.stop()
-        log.info("stopped; the next start goes on from %s", settings.checkpoint_location)
+    query.stop()
+    if stop.is_set():
+        log.info("stopped; the next start goes on from %s", path)
+    else:
+        log.warning("index %s was deleted; once it is there again it is filled from the topic's start", settings.index)
+
+
+def exists(client: Elasticsearch, settings: EmbedderSettings, index_uuid: str) -> bool:
+    """Whether this very index is there still, as far as Elasticsearch can say.
+
+    Raises:
+        IndexMismatchError: there is another model's in its place.
+    """
+    try:
+        return check_index(client, settings) == index_uuid
+    except IndexMissing:
+        return False
+    except Unavailable:
+        return True  # the workers say so, and wait
+
+
+def every(seconds: float, look: Callable[[], bool]) -> Callable[[], bool]:
+    """`look`, but no more often than so; in between it is taken to be true."""
+    due = time.monotonic() + seconds
+
+    def look_when_due() -> bool:
+        nonlocal due
+        if time.monotonic() < due:
+            return True
+        due = time.monotonic() + seconds
+        return look()
+
+    return look_when_due
 
 
 def read(session: SparkSession, settings: EmbedderSettings) -> DataFrame:
@@ -84,6 +140,9 @@ def read(session: SparkSession, settings: EmbedderSettings) -> DataFrame:
         .option("subscribe", settings.topic)
         .option("startingOffsets", "earliest")
         .option("maxOffsetsPerTrigger", settings.max_records_per_trigger)
+        # A topic of few partitions is cut finer, so that every executor gets a part and tasks that wait call for more of
+        # them. Two parts may then hold messages about one picture; which one counts, their versions decide.
+        .option("minPartitions", task_slots(session))
         # Compaction and retention remove offsets between checkpoint and start; Spark warns, and what is left is complete.
         .option("failOnDataLoss", "false")
         .load()
@@ -91,24 +150,34 @@ def read(session: SparkSession, settings: EmbedderSettings) -> DataFrame:
     )
 
 
-def embed_stream(messages: DataFrame, settings: EmbedderSettings, report: "Report") -> StreamingQuery:
+def start(
+    messages: DataFrame, embed: Callable[[DataFrame, int], None], settings: EmbedderSettings, checkpoint_path: str
+) -> StreamingQuery:
     """Start the query that embeds every micro-batch."""
     return (
-        messages.writeStream.foreachBatch(embed_batch(settings, report))
-        .option("checkpointLocation", settings.checkpoint_location)
+        messages.writeStream.foreachBatch(embed)
+        .option("checkpointLocation", checkpoint_path)
         .trigger(processingTime=f"{round(settings.trigger_seconds * 1000)} milliseconds")
         .start()
     )
 
 
-def embed_batch(settings: EmbedderSettings, report: "Report") -> Callable[[DataFrame, int], None]:
-    """What is done with a micro-batch. The first one after a start may have run before, at least in part."""
+def embed_batch(
+    settings: EmbedderSettings, report: Report, last: Mapping[int, int]
+) -> Callable[[DataFrame, int], None]:
+    """What is done with a micro-batch. The first one after a start may have run before, at least in part.
+
+    Args:
+        settings: the embedder's.
+        report: is told what became of the messages.
+        last: partition -> the last offset of which there is a dead letter.
+    """
     first = True
 
     def embed(messages: DataFrame, batch: int) -> None:
         nonlocal first
-        frames = partial(embed_frames, settings=settings, replay=first)
-        report.add(batch, messages.mapInPandas(frames, OUTCOME_SCHEMA).collect())
+        frames = partial(embed_frames, settings=settings, replay=first, last=last)
+        report.add(batch, messages.mapInPandas(frames, TASK_SCHEMA).collect())
         first = False
 
     return embed
@@ -126,8 +195,8 @@ def spark(settings: EmbedderSettings) -> Iterator[SparkSession]:
             session.stop()
 
 
-def wait_until_ready(settings: EmbedderSettings, stop: threading.Event) -> bool:
-    """Wait until topics and index exist, saying what is missing; False when told to stop before.
+def wait_until_ready(settings: EmbedderSettings, stop: threading.Event) -> str | None:
+    """Wait until topics and index exist, saying what is missing; the index's UUID, or None when told to stop before.
 
     Raises:
         IndexMismatchError: the index is another model's.
@@ -136,12 +205,11 @@ def wait_until_ready(settings: EmbedderSettings, stop: threading.Event) -> bool:
         try:
             check_topics(settings)
             with connect(settings) as client:
-                check_index(client, settings)
-            return True
+                return check_index(client, settings)
         except Unavailable as error:
             log.warning("waiting: %s", error)
             stop.wait(RECHECK_SECONDS)
-    return False
+    return None
 
 
 def check_topics(settings: EmbedderSettings) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from imagesearch_contract import names
 from imagesearch_contract.settings import EmbedderSettings
@@ -45,6 +45,19 @@ class Offsets:
         request = ConsumerGroupTopicPartitions(self._group, [TopicPartition(*at, end) for at, end in ends.items()])
         written = self._admin.alter_consumer_group_offsets([request], request_timeout=RETRY_SECONDS)
         written[self._group].add_done_callback(self._answered)
+
+    def forget(self) -> None:
+        """Take back what was told, because the index is made anew and nothing is in it; never fails.
+
+        Waits for Kafka's answer: nothing that is told later may be forgotten.
+        """
+        try:
+            self._admin.delete_consumer_groups([self._group], request_timeout=RETRY_SECONDS)[self._group].result()
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError.GROUP_ID_NOT_FOUND:
+                log.warning(
+                    "the lag of an index that is no more stays, in group %s: %s", self._group, error.args[0].str()
+                )
 
     def _answered(self, written: "Future[ConsumerGroupTopicPartitions]") -> None:
         fault = _fault(written)

@@ -1,4 +1,4 @@
-"""What a Kafka message asks for, and which of several messages about one picture counts. Pure; `embed` calls it."""
+"""What a Kafka message asks for, and which of several messages about one picture counts. No I/O; `embed` calls it."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -52,6 +52,12 @@ class Takedown(NamedTuple):
     id: str
 
 
+class Superseded(NamedTuple):
+    """A newer message about the same picture is known."""
+
+    message: Message
+
+
 class Unusable(NamedTuple):
     """This message goes to the dead letters."""
 
@@ -87,17 +93,23 @@ def _shown(key: bytes | None) -> str:
     return "missing" if key is None else repr(key.decode(errors="replace")[:200])
 
 
-def newest(plans: Iterable[Upsert | Takedown]) -> list[Upsert | Takedown]:
-    """Keep the newest plan of each picture, in the order of their messages.
+class Newest:
+    """Which of several messages about one picture counts, among those that were told of; all of one partition.
 
     Newest is by timestamp first, as in Elasticsearch, so that the outcome does not depend on where batches are cut.
     """
-    latest: dict[str, Upsert | Takedown] = {}
-    for each in plans:
-        known = latest.get(each.id)
-        if known is None or _age(each) >= _age(known):
-            latest[each.id] = each
-    return sorted(latest.values(), key=lambda each: (each.message.partition, each.message.offset))
+
+    def __init__(self) -> None:
+        self._ages: dict[str, tuple[int, int]] = {}
+
+    def tell(self, plans: Iterable[Upsert | Takedown]) -> None:
+        """Take note of more messages."""
+        for each in plans:
+            self._ages[each.id] = max(_age(each), self._ages.get(each.id, _age(each)))
+
+    def is_newest(self, each: Upsert | Takedown) -> bool:
+        """Whether no newer message about the same picture is known."""
+        return self._ages[each.id] == _age(each)
 
 
 def _age(each: Upsert | Takedown) -> tuple[int, int]:

@@ -1,10 +1,14 @@
-"""One log line for each micro-batch: what became of its messages, how long it took, how far behind the topic we are."""
+"""One log line for each micro-batch: what became of its messages, how long it took, how far behind the topic we are.
+
+`metrics` gets the same numbers.
+"""
 
 import json
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from imagesearch_contract.dead_letter import Reason
 from pyspark.sql.streaming.listener import (
@@ -14,23 +18,35 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
+from imagesearch_embedder import metrics
 from imagesearch_embedder.embed import Outcome
 
 log = logging.getLogger(__name__)
 
 
+class Done(NamedTuple):
+    """What the workers say of a micro-batch."""
+
+    tally: Counter[str]
+    busy: float
+    """The share of the tasks' time in which their encoders worked, 0 to 1."""
+
+
 class Report(StreamingQueryListener):
-    """Joins what the workers counted with what Spark knows of the micro-batch, and logs the line."""
+    """Joins what the workers counted with what Spark knows of the micro-batch, logs the line and sets the metrics."""
 
     def __init__(self) -> None:
-        self._tallies: dict[int, Counter[str]] = {}
+        self._done: dict[int, Done] = {}
 
-    def add(self, batch: int, rows: Iterable[tuple[str, int]]) -> None:
-        """Take the outcomes of a micro-batch, which may name an outcome more than once."""
+    def add(self, batch: int, tasks: Iterable[tuple[Mapping[str, int], float, float]]) -> None:
+        """Take the outcomes of a micro-batch's tasks, the seconds that their encoders worked, and those that they lasted."""
         tally: Counter[str] = Counter()
-        for outcome, messages in rows:
-            tally[outcome] += messages
-        self._tallies[batch] = tally
+        encoding = lasted = 0.0
+        for outcomes, task_encoding, task_seconds in tasks:
+            tally.update(outcomes)
+            encoding += task_encoding
+            lasted += task_seconds
+        self._done[batch] = Done(tally, encoding / lasted if lasted else 0.0)
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802  Spark's name
         """Nothing to say."""
@@ -38,10 +54,13 @@ class Report(StreamingQueryListener):
     def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802  Spark's name
         """Log the micro-batch that has ended."""
         progress = event.progress
-        tally = self._tallies.pop(progress.batchId, None)
-        if tally:
-            behind = lag(progress.sources[0].endOffset, progress.sources[0].latestOffset)
-            log.info("%s", line(progress.batchId, tally, progress.batchDuration / 1000, behind))
+        behind = lag(progress.sources[0].endOffset, progress.sources[0].latestOffset)
+        metrics.show_lag(behind)
+        done = self._done.pop(progress.batchId, None)
+        if done and done.tally:
+            seconds = progress.batchDuration / 1000
+            metrics.count(done.tally, seconds=seconds, busy=done.busy)
+            log.info("%s", line(progress.batchId, done.tally, seconds, behind))
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802  Spark's name
         """Nothing to say: `main` reports how the query ended."""

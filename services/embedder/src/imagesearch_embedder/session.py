@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from glob import glob
 from pathlib import Path
 from typing import Final
@@ -88,6 +89,24 @@ def spark_conf(settings: EmbedderSettings) -> dict[str, str]:
         }
     # A task has the cores that its encoder's threads use, so an executor loads the model as often as it can use it.
     return conf | {"spark.task.cpus": str(settings.encoder_threads)}
+
+
+def task_slots(session: SparkSession) -> int:
+    """How many tasks can run at once; on a cluster, with as many executors as there may ever be."""
+    conf = dict(session.sparkContext.getConf().getAll())
+    is_local = conf["spark.master"].startswith("local")
+    return session.sparkContext.defaultParallelism if is_local else most_tasks(conf)
+
+
+def most_tasks(conf: Mapping[str, str]) -> int:
+    """The same of a cluster, by its configuration.
+
+    Spark asks for executors when tasks have waited for a second (`spark.dynamicAllocation.schedulerBacklogTimeout`), in
+    streaming too, and gives back those that were idle for a minute (`executorIdleTimeout`). So it grows by backlog only
+    as far as a micro-batch has tasks.
+    """
+    executors = conf.get("spark.dynamicAllocation.maxExecutors") or conf.get("spark.executor.instances") or "1"
+    return int(executors) * max(1, int(conf.get("spark.executor.cores", "1")) // int(conf.get("spark.task.cpus", "1")))
 
 
 def kafka_options(kafka: KafkaConnection) -> dict[str, str]:

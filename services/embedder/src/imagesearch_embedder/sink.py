@@ -13,7 +13,8 @@ from typing import Any, Final
 import orjson
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
-from imagesearch_contract.index import IndexMeta, IndexMetaError
+from elasticsearch.helpers import pack_dense_vector
+from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, IndexMetaError
 from imagesearch_contract.settings import ElasticsearchSettings, EmbedderSettings
 
 from imagesearch_embedder.embed import Outcome, Refused, Write
@@ -24,6 +25,8 @@ REQUEST_TIMEOUT: Final = 60.0
 """Seconds for one bulk request."""
 LONGEST_PAUSE: Final = 30.0
 """Seconds between attempts, once an outage has lasted a while."""
+PACKED_VECTORS_SINCE: Final = (9, 3)
+"""The Elasticsearch that reads vectors as base64."""
 TRY_AGAIN: Final = frozenset({429, 502, 503, 504})
 """Item states that say "not now": the queue is full, a shard is moving."""
 SPLIT: Final = frozenset({400, 413})
@@ -38,24 +41,30 @@ class Unavailable(Exception):  # noqa: N818  a state that passes, not an error o
     """Elasticsearch cannot take the request now; the message says why and what to do."""
 
 
+class IndexMissing(Unavailable):
+    """There is no such index."""
+
+
 def connect(settings: ElasticsearchSettings) -> Elasticsearch:
     """Make a client. It does not retry by itself: retries are decided here, per item."""
     return Elasticsearch(**settings.elasticsearch_client, request_timeout=REQUEST_TIMEOUT, max_retries=0)
 
 
-def check_index(client: Elasticsearch, settings: EmbedderSettings) -> IndexMeta:
-    """Read whose vectors the index holds, and refuse to mix them with those of another model.
+def check_index(client: Elasticsearch, settings: EmbedderSettings) -> str:
+    """Refuse to mix vectors with those of another model; return the UUID of the index.
 
     Raises:
-        Unavailable: Elasticsearch or the index is not there (yet).
+        IndexMissing: there is no such index (yet).
+        Unavailable: Elasticsearch cannot be asked.
         IndexMismatchError: the index is another model's, or not ours at all.
     """
     try:
-        answer = client.indices.get_mapping(index=settings.index)
+        answer = client.indices.get(index=settings.index)
     except (TransportError, ApiError) as error:
-        raise Unavailable(_why(error, settings.index)) from error
+        raise _unavailable(error, settings.index) from error
+    (index,) = answer.body.values()
     try:
-        meta = IndexMeta.of_mapping(next(iter(answer.body.values()))["mappings"])
+        meta = IndexMeta.of_mapping(index["mappings"])
     except IndexMetaError as error:
         raise IndexMismatchError(f"index {settings.index} was not made for this embedder: {error}") from error
     if (meta.model_name, meta.model_version) != (settings.model_name, settings.model_version):
@@ -63,14 +72,37 @@ def check_index(client: Elasticsearch, settings: EmbedderSettings) -> IndexMeta:
             f"index {settings.index} holds the vectors of {meta.model_label}, "
             f"not of {settings.model_label}: give this model an index of its own"
         )
-    return meta
+    return str(index["settings"]["index"]["uuid"])
+
+
+def takes_packed_vectors(client: Elasticsearch) -> bool:
+    """Whether every node reads a vector as base64 (big-endian float32) too, which is half as long as its digits.
+
+    Asked of the nodes: not every distribution answers `GET /`. Where that is not allowed, the answer is no.
+    """
+    try:
+        nodes = client.nodes.info(node_id="_all", filter_path="nodes.*.version")["nodes"]
+        versions = [tuple(map(int, node["version"].partition("-")[0].split(".")[:2])) for node in nodes.values()]
+    except (TransportError, ApiError, KeyError, ValueError):
+        return False
+    return min(versions, default=(0, 0)) >= PACKED_VECTORS_SINCE
 
 
 class Sink:
     """Writes to one index."""
 
-    def __init__(self, client: Elasticsearch, index: str, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._client, self._index, self._sleep = client, index, sleep
+    def __init__(
+        self, client: Elasticsearch, index: str, *, packed: bool = False, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        """Set up; nothing connects yet.
+
+        Args:
+            client: a client that does not retry.
+            index: its name.
+            packed: write vectors as base64, which Elasticsearch has to take.
+            sleep: how it waits between attempts.
+        """
+        self._client, self._index, self._packed, self._sleep = client, index, packed, sleep
 
     def write(self, writes: Sequence[Write]) -> list[Outcome | Refused]:
         """Write all; return what became of each, in order.
@@ -98,17 +130,17 @@ class Sink:
         try:
             # A bulk request would create a missing index, without its mapping; creating it is not ours to do.
             if not self._client.indices.exists(index=self._index):
-                raise Unavailable(_missing(self._index))
-            answer = self._client.bulk(index=self._index, operations=list(_lines(writes)))
+                raise _missing(self._index)
+            answer = self._client.bulk(index=self._index, operations=list(_lines(writes, packed=self._packed)))
         except ApiError as error:
             if error.status_code in SPLIT and len(writes) > 1:
                 half = len(writes) // 2
                 return self._attempt(writes[:half]) + self._attempt(writes[half:])
             if error.status_code in SPLIT:
                 return [Refused(f"{error.status_code}: {error.message}")]
-            raise Unavailable(_why(error, self._index)) from error
+            raise _unavailable(error, self._index) from error
         except TransportError as error:
-            raise Unavailable(_why(error, self._index)) from error
+            raise _unavailable(error, self._index) from error
         return [_answer(item) for item in answer["items"]]
 
 
@@ -119,7 +151,7 @@ def _pauses() -> Iterator[float]:
         longest = min(longest * 2, LONGEST_PAUSE)
 
 
-def _lines(writes: Sequence[Write]) -> Iterator[Any]:
+def _lines(writes: Sequence[Write], *, packed: bool) -> Iterator[Any]:
     # Bytes, which the client passes through: orjson reads float32 arrays as they are and is several times faster.
     for write in writes:
         # gte, not gt: the same message again is written again, which repairs a document and harms none.
@@ -128,7 +160,10 @@ def _lines(writes: Sequence[Write]) -> Iterator[Any]:
             yield orjson.dumps({"delete": action})
         else:
             yield orjson.dumps({"index": action})
-            yield orjson.dumps(write.document, option=orjson.OPT_SERIALIZE_NUMPY)
+            document = write.document
+            if packed:
+                document = document | {VECTOR_FIELD: pack_dense_vector(document[VECTOR_FIELD])}
+            yield orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def _answer(item: dict[str, Any]) -> Outcome | Refused | None:
@@ -147,14 +182,16 @@ def _answer(item: dict[str, Any]) -> Outcome | Refused | None:
     return Refused(f"{status} {error.get('type')}: {error.get('reason')}" + (f" ({cause})" if cause else ""))
 
 
-def _why(error: TransportError | ApiError, index: str) -> str:
+def _unavailable(error: TransportError | ApiError, index: str) -> Unavailable:
     if isinstance(error, NotFoundError):
         return _missing(index)
     if isinstance(error, ApiError):
         hint = "; check user name, password and rights" if error.status_code in (401, 403) else ""
-        return f"Elasticsearch answered {error.status_code} {error.message}{hint}"
-    return f"cannot reach Elasticsearch: {type(error).__name__}: {error.message}"
+        return Unavailable(f"Elasticsearch answered {error.status_code} {error.message}{hint}")
+    return Unavailable(f"cannot reach Elasticsearch: {type(error).__name__}: {error.message}")
 
 
-def _missing(index: str) -> str:
-    return f"index {index} does not exist; whoever owns the collection (operator, local stack) has to create it"
+def _missing(index: str) -> IndexMissing:
+    return IndexMissing(
+        f"index {index} does not exist; whoever owns the collection (operator, local stack) has to create it"
+    )

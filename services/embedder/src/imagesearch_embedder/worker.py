@@ -1,56 +1,81 @@
-"""What runs in a Spark Python worker: the real parts, and frames of Kafka rows to a few counts. `main` hands it to `mapInPandas`."""
+"""What runs in a Spark Python worker: the real parts, and frames of Kafka rows to a row of counts. `main` hands it to `mapInPandas`."""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from functools import cache, partial
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pandas as pd
-from imagesearch_contract.encoder import DECODED_SIDE
 from imagesearch_contract.settings import EmbedderSettings
 from imagesearch_fetcher.decode import decode
+from imagesearch_fetcher.decoders import decoders
 from imagesearch_fetcher.fetch import FetchPolicy
 from PIL import Image
 from pyspark import TaskContext
 
-from imagesearch_embedder.download import downloads, fetch_all
+from imagesearch_embedder.download import downloads
 from imagesearch_embedder.embed import Batching, Parts, embed
 from imagesearch_embedder.letters import LetterBox
 from imagesearch_embedder.plan import Message
-from imagesearch_embedder.sink import Sink, connect
+from imagesearch_embedder.sink import Sink, connect, takes_packed_vectors
 
 if TYPE_CHECKING:
     from imagesearch_encoder import Encoder
+    from imagesearch_encoder.runtime.encoder import Vectors
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(message)s"
+
+_KEPT: Final = ExitStack()
+"""What a worker process keeps from one task to the next."""
 
 MESSAGE_COLUMNS: Final = ("partition", "offset", "unix_millis(timestamp) AS timestamp", "key", "value")
 """Spark expressions, in the order of `Message`. Milliseconds, because a pandas timestamp would come in local time."""
 
-OUTCOME_SCHEMA: Final = "outcome string, messages long"
+TASK_SCHEMA: Final = "outcomes map<string, bigint>, encoding double, seconds double"
+"""One row a task: how many messages had which outcome, and how long the encoder worked while the task lasted."""
 
 
-def embed_frames(frames: Iterator[pd.DataFrame], *, settings: EmbedderSettings, replay: bool) -> Iterator[pd.DataFrame]:
-    """Do all that one partition of a micro-batch asks for; yield how many messages had which outcome.
+def embed_frames(
+    frames: Iterator[pd.DataFrame], *, settings: EmbedderSettings, replay: bool, last: Mapping[int, int]
+) -> Iterator[pd.DataFrame]:
+    """Do all that one partition of a micro-batch asks for; yield one row of `TASK_SCHEMA`, none where there was nothing.
 
     Args:
         frames: of `MESSAGE_COLUMNS`.
         settings: the embedder's.
         replay: the micro-batch may have run before, in a driver that is no more.
+        last: partition -> the last offset of which there is a dead letter.
     """
     logging.basicConfig(level=logging.WARNING, format=LOG_FORMAT)
-    batching = Batching(settings.topic, settings.model_label, settings.batch_size, settings.max_pixels)
+    runs = filter(None, map(_messages, frames))
+    first = next(runs, None)
+    if first is None:
+        return
+    began = time.perf_counter()
+    letters = LetterBox(settings, since=first[0].offset, replay=replay or _retried(), last=last)
     with ExitStack() as stack:
-        parts = None
-        for frame in frames:
-            messages = _messages(frame)
-            if messages and parts is None:
-                parts = _open_parts(settings, replay or _retried(), stack)
-            if parts is not None:
-                tally = embed(messages, parts, batching)
-                yield pd.DataFrame({"outcome": list(tally), "messages": list(tally.values())})
+        encoder = Stopwatch(_encoder(settings.model_uri, settings.mlflow_tracking_uri, settings.encoder_threads))
+        outcomes = embed(chain([first], runs), _parts(settings, encoder, letters, stack), _batching(settings))
+    yield pd.DataFrame(
+        {"outcomes": [outcomes], "encoding": [encoder.seconds], "seconds": [time.perf_counter() - began]}
+    )
+
+
+def _batching(settings: EmbedderSettings) -> Batching:
+    return Batching(
+        settings.topic,
+        settings.model_label,
+        batch_size=settings.batch_size,
+        max_pixels=settings.max_pixels,
+        # Beyond those that are downloaded, as many as the encoder takes next may wait for it.
+        fetches=settings.fetch_concurrency + settings.batch_size,
+        decodes=2 * settings.encoder_threads,
+    )
 
 
 def _messages(frame: pd.DataFrame) -> list[Message]:
@@ -70,18 +95,42 @@ def _retried() -> bool:
     return task is not None and task.attemptNumber() > 0
 
 
-def _open_parts(settings: EmbedderSettings, replay: bool, stack: ExitStack) -> Parts:
-    encoder = _encoder(settings.model_uri, settings.mlflow_tracking_uri, settings.encoder_threads)
-    submit = stack.enter_context(downloads(FetchPolicy.of(settings)))
+def _parts(settings: EmbedderSettings, encoder: "Encoder", letters: LetterBox, stack: ExitStack) -> Parts:
+    fetch = stack.enter_context(downloads(FetchPolicy.of(settings)))
     client = stack.enter_context(connect(settings))
-    letters = LetterBox(settings, replay=replay)
     return Parts(
-        fetch=partial(fetch_all, submit=submit, window=settings.fetch_concurrency),
-        decode=partial(decode, max_pixels=settings.max_pixels, min_side=DECODED_SIDE),
+        fetch=fetch,
+        decode=_decoders(settings.max_pixels, encoder.info.preprocessing.min_side, settings.encoder_threads),
         encoder=encoder,
-        write=Sink(client, settings.index).write,
+        write=Sink(client, settings.index, packed=takes_packed_vectors(client)).write,
         reject=letters.write,
     )
+
+
+class Stopwatch:
+    """An encoder that knows for how long it has encoded pictures."""
+
+    def __init__(self, encoder: "Encoder") -> None:
+        self._encoder, self.info, self.dims = encoder, encoder.info, encoder.dims
+        self.seconds = 0.0
+
+    def encode_text(self, texts: Sequence[str]) -> "Vectors":
+        """See `Encoder`."""
+        return self._encoder.encode_text(texts)
+
+    def encode_image(self, images: Sequence[Image.Image]) -> "Vectors":
+        """See `Encoder`."""
+        began = time.perf_counter()
+        try:
+            return self._encoder.encode_image(images)
+        finally:
+            self.seconds += time.perf_counter() - began
+
+
+@cache
+def _decoders(max_pixels: int, min_side: int, processes: int) -> "Callable[[bytes], Future[Image.Image]]":
+    """Start them once per worker process, as long as which they live."""
+    return _KEPT.enter_context(decoders(partial(decode, max_pixels=max_pixels, min_side=min_side), workers=processes))
 
 
 @cache

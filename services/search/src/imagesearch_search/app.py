@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 
@@ -34,7 +35,7 @@ async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
         index_client.connect(settings) as client,
         # No limit here: a queue in this process would hide from Serve how much there is to do, and time out unseen.
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as session,
-        Fetcher(FetchPolicy.of(settings)) as fetcher,
+        Fetcher(replace(FetchPolicy.of(settings), host_wait_seconds=0.0)) as fetcher,  # somebody is waiting
     ):
         yield SearchEngine(
             settings,

@@ -10,7 +10,6 @@ from http import HTTPStatus
 import numpy as np
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.encoder import (
-    DECODED_SIDE,
     DIMS_HEADER,
     HEALTH_PATH,
     IMAGE_PATH,
@@ -23,7 +22,8 @@ from imagesearch_contract.encoder import (
 )
 from imagesearch_contract.record import describe
 from imagesearch_contract.settings import EncoderServiceSettings
-from imagesearch_fetcher.decode import DecodeError, decode
+from imagesearch_fetcher.decoders import Submit
+from imagesearch_fetcher.errors import DecodeError
 from numpy.typing import NDArray
 from PIL import Image
 from pydantic import ValidationError
@@ -52,12 +52,16 @@ class EncoderHttp:
 
     Args:
         settings: limits, and the model's label.
+        decode: decodes one picture.
         text: encodes one text; it may wait to be encoded with others.
         image: the same for one picture.
     """
 
-    def __init__(self, settings: EncoderServiceSettings, *, text: EncodeText, image: EncodeImage) -> None:
+    def __init__(
+        self, settings: EncoderServiceSettings, *, decode: Submit, text: EncodeText, image: EncodeImage
+    ) -> None:
         self._settings = settings
+        self._decode = decode
         self._text = text
         self._image = image
 
@@ -90,7 +94,7 @@ class EncoderHttp:
     async def _encode_picture(self, request: Request) -> Vector:
         data = await _body(request, self._settings.max_image_bytes)
         try:
-            picture = await asyncio.to_thread(decode, data, self._settings.max_pixels, min_side=DECODED_SIDE)
+            picture = await asyncio.wrap_future(self._decode(data))
         except DecodeError as error:
             raise RefusalError(HTTPStatus.UNPROCESSABLE_ENTITY, error.reason, error.detail) from error
         return await self._image(picture)

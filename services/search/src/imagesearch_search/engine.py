@@ -1,6 +1,9 @@
 """One search, from what was asked to the page of hits. `routes` calls it; `app` builds it."""
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.settings import SearchSettings
@@ -17,18 +20,32 @@ from imagesearch_search.vector_cache import VectorCache
 
 Fetch = Callable[[str], Awaitable[bytes]]
 """`Fetcher.fetch`: the bytes at a URL, or `FetchError`."""
+Sleep = Callable[[float], Awaitable[object]]
+FETCH_GRACE_SECONDS: Final = 0.25
+"""After the time that a fetch may take, its failure is known for certain: what was refused is told then, too."""
 Encode = Callable[[Collection], Awaitable[bytes]]
 
 
 class SearchEngine:
-    """Searches by text and by picture."""
+    """Searches by text and by picture. `sleep` and `clock` are those by which failed fetches are answered."""
 
-    def __init__(self, settings: SearchSettings, *, index: Index, encoder: EncoderClient, fetch: Fetch) -> None:
+    def __init__(
+        self,
+        settings: SearchSettings,
+        *,
+        index: Index,
+        encoder: EncoderClient,
+        fetch: Fetch,
+        sleep: Sleep = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.collections = Collections(index, settings.default_namespace)
         self._settings = settings
         self._index = index
         self._encoder = encoder
         self._fetch = fetch
+        self._sleep = sleep
+        self._clock = clock
         self._text_vectors = VectorCache()
 
     @property
@@ -65,12 +82,12 @@ class SearchEngine:
         """The picture at a URL.
 
         Raises:
-            Problem: too large, or not to be had. Blocked, dead and silent addresses are told apart nowhere:
-                an answer that did would map the network behind this API.
+            Problem: too large, or not to be had. Blocked, dead and silent addresses are told apart nowhere,
+                the first and the last by time neither: an answer that did would map the network behind this API.
         """
         try:
             with stages.stage("fetch"):
-                return await self._fetch(url)
+                return await self._fetch_evenly(url)
         except FetchError as error:
             if error.reason is Reason.TOO_LARGE:
                 raise query.too_large(self._settings.fetch_max_bytes) from error
@@ -79,6 +96,16 @@ class SearchEngine:
                 "No picture could be fetched from image_url: its address is not allowed or does not answer. "
                 "Give the public http(s) address of a picture, or upload the picture itself.",
             ) from error
+
+    async def _fetch_evenly(self, url: str) -> bytes:
+        """Fetch; where there was nobody to answer, or nobody was asked, fail after one and the same time."""
+        deadline = self._clock() + self._settings.fetch_timeout_seconds + FETCH_GRACE_SECONDS
+        try:
+            return await self._fetch(url)
+        except FetchError as error:
+            if error.reason in (Reason.BLOCKED_URL, Reason.UNREACHABLE):
+                await self._sleep(max(0.0, deadline - self._clock()))
+            raise
 
     async def readiness(self) -> Readiness:
         """Whether searches can be answered; raises `Problem` when Elasticsearch is away."""

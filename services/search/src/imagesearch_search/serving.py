@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from typing import Final, TypeVar
 
 import psutil
@@ -21,6 +23,8 @@ import ray
 from imagesearch_contract.encoder import SERVE_ENVIRONMENT
 from imagesearch_contract.settings import EncoderServiceSettings, SettingsError
 from imagesearch_encoder import load_encoder
+from imagesearch_fetcher.decode import decode
+from imagesearch_fetcher.decoders import decoders
 from PIL import Image
 from ray import serve
 from ray.serve.config import AutoscalingConfig
@@ -42,16 +46,22 @@ class EncoderReplica:
     """One replica: it loads the model before it counts as ready, and encodes what comes together in one batch."""
 
     def __init__(self, settings: EncoderServiceSettings) -> None:
+        cores = max(1, round(settings.cpus_per_replica))
         encoder = load_encoder(
             settings.model_uri,
             tracking_uri=settings.mlflow_tracking_uri,
-            threads=max(1, round(settings.cpus_per_replica)),
+            threads=cores,
             device="cuda" if settings.gpus_per_replica else "cpu",
         )
         encoder.encode_text(["warm-up"])
         encoder.encode_image([Image.new("RGB", (64, 64))])
+        decode_small = partial(decode, max_pixels=settings.max_pixels, min_side=encoder.info.preprocessing.min_side)
+        self._processes = ExitStack()  # the decoders end when this goes, or else with the replica's process
         self._http = EncoderHttp(
-            settings, text=batched(encoder.encode_text, settings), image=batched(encoder.encode_image, settings)
+            settings,
+            decode=self._processes.enter_context(decoders(decode_small, workers=cores)),
+            text=batched(encoder.encode_text, settings),
+            image=batched(encoder.encode_image, settings),
         )
 
     async def __call__(self, request: Request) -> Response:

@@ -42,6 +42,16 @@ class Preprocessing:
                 f"a shorter side of {self.shortest_edge} pixels cannot be cropped to {self.height} x {self.width}"
             )
 
+    @property
+    def min_side(self) -> int:
+        """Pixels below which no side of a larger picture need fall when it is decoded: 256 where the model looks at 224.
+
+        An eighth is left to the resize that follows: a picture of just the right size would have edges sharper than those
+        the model knows. Embedder and encoder service both go by this, so that a picture is its own nearest neighbour.
+        """
+        edge = self.shortest_edge if self.resize == "shortest_edge" else max(self.height, self.width)
+        return round(edge * 8 / 7)
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "Preprocessing":
         """Read what `dataclasses.asdict` wrote, after JSON."""

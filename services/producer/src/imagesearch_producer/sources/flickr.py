@@ -1,23 +1,29 @@
-"""Photos found by `flickr.photos.search`, through flickrapi; `main` calls `photos`.
+"""The photos of a Flickr search, followed over time; `main` calls `photos`.
 
-One call gives 500 photos with everything a record needs (`extras`), so nothing is asked for photo by photo.
-Flickr allows 3600 requests an hour and key, and gives at most 4000 photos of one query.
+A run first asks for what is new: from the second up to which earlier runs came, minus an overlap, to now. In what time is
+left it compares, every `sweep_days`, the whole range with what the topic holds: photos that were edited or that match only
+since then are published, and those that the search does not find any more are asked for one by one and taken down where
+they are gone. Both go on in a later run where one was ended: the state says how far each came.
+
+One request gives 500 photos with everything a record needs (`extras`), so nothing is asked for photo by photo.
 """
 
+import hashlib
+import json
 import logging
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from itertools import count
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from urllib.parse import quote
 
-import flickrapi
-import requests
 from imagesearch_contract.settings import FlickrSource
+from pydantic import BaseModel, Field, ValidationError
 
-from imagesearch_producer.sources import Item, Skip, SourceError
+from imagesearch_producer.catalogue import Catalogue
+from imagesearch_producer.ledger import RequestsUsedUpError
+from imagesearch_producer.sources import Checkpoint, Item, Skip, SourceError, State, Takedown
 from imagesearch_producer.sources.flickr_licenses import ids_of
 from imagesearch_producer.sources.flickr_response import (
     EMBED_SIZES,
@@ -25,76 +31,218 @@ from imagesearch_producer.sources.flickr_response import (
     MalformedAnswerError,
     Page,
     RefusedError,
-    parse_page,
+    page_of,
     record_of,
+    why_gone,
 )
+from imagesearch_producer.sources.flickr_walk import PER_PAGE, Slice, walk
 
 log = logging.getLogger(__name__)
 
-PER_PAGE: Final = 500
-RESULT_LIMIT: Final = 4000
-"""Photos of one query; Flickr repeats itself beyond."""
-SECONDS_PER_REQUEST = 1.0
-"""3600 requests an hour."""
-ATTEMPTS = 5
-LONGEST_WAIT_SECONDS = 120.0
-"""A run is not held up for longer; the next one on the schedule goes on."""
-TIMEOUT_SECONDS = 30.0
+Answer = TypeVar("Answer")
 
-_BUSY_CODES = frozenset({0, 10, 105, 106})
-"""`stat: fail` codes that pass by themselves: the search or the service is not currently available."""
-_HINTS = {
-    100: "check FLICKR_API_KEY",
-    2: "check the user id, it looks like 12345678@N00",
-    4: "the group is not public, or its id is wrong",
-}
+OVERLAP_SECONDS: Final = 2 * 3600
+"""Flickr shows some photos in searches only minutes or hours after their upload, and fresh photos are edited most: so much
+of the time before is asked for again by every run, mostly one request. What comes later still is found by the sweep."""
+CLOCK_SECONDS: Final = 600
+"""So much our clocks, Kafka's and Flickr's may differ."""
+SWEEP_REQUESTS: Final = 300
+"""Of one run: five minutes, so that a sweep of days keeps neither new photos nor other sources waiting."""
+FIRST_UPLOAD: Final = int(datetime(2004, 1, 1, tzinfo=UTC).timestamp())
+"""Flickr opened in February 2004."""
+
+_GONE = {1: "it was deleted", 2: "it is private now"}
+"""`stat: fail` codes of `flickr.photos.getInfo`."""
 _SAFETY = {"safe": 1, "moderate": 2, "restricted": 3}
-_EXTRAS = ("description", "license", "date_upload", "date_taken", "owner_name", "path_alias", "tags", "o_dims", "geo")
-_MORE_EXTRAS = ("media", "content_type", *(f"url_{size}" for size in dict.fromkeys(EMBED_SIZES + THUMBNAIL_SIZES)))
+_SIZES = tuple(f"url_{size}" for size in dict.fromkeys(EMBED_SIZES + THUMBNAIL_SIZES))
+_EXTRAS = ",".join(
+    (
+        "description", "license", "date_upload", "date_taken", "owner_name", "path_alias", "tags", "o_dims", "geo",
+        "media", "content_type", *_SIZES,
+    )
+)  # fmt: skip
+"""Not `views` and `last_update`, which change by themselves, nor `machine_tags`, which are among the tags."""
+_ID = re.compile(r"[0-9]+@N[0-9]+")
+_SITE = "https://www.flickr.com"
 
 
-class _BusyError(Exception):
-    """Flickr cannot answer now; `wait` is how long it asks to wait, in seconds, where it does."""
+class Api(Protocol):
+    """What is needed of `FlickrApi`."""
 
-    def __init__(self, detail: str, wait: float | None = None) -> None:
-        super().__init__(detail)
-        self.wait = wait
+    requests: int
+
+    def call(
+        self,
+        method: str,
+        read: Callable[[dict[str, Any]], Answer],
+        *,
+        expected: Collection[int] = (),
+        **arguments: Any,
+    ) -> Answer:
+        """Call a method, and return what `read` makes of its answer."""
+        ...
+
+
+class _Sweep(BaseModel):
+    """A comparison on its way: the seconds from `next` to `last` are still to be compared."""
+
+    next: int
+    last: int
+
+
+class _Memory(BaseModel):
+    """What is remembered from run to run; times are seconds since 1970."""
+
+    query: str
+    """Stands for the search: another one starts from the beginning."""
+    next: int
+    """The photos uploaded before it are published."""
+    swept: int | None = None
+    """When the last sweep ended, or all was published for the first time."""
+    sweep: _Sweep | None = None
+    ids: dict[str, str] = Field(default_factory=dict)
+    """Ids of the user and the group, where the settings give a name or an address."""
 
 
 def photos(
     source: FlickrSource,
-    api_key: str,
+    api: Api,
+    state: State,
+    catalogue: Catalogue,
     *,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
+    source_name: str,
+    now: Callable[[], float] = time.time,
 ) -> Iterator[Item]:
-    """Yield what the search finds, newest first, page by page as it is consumed.
+    """Yield what is new, oldest first, and then what a sweep finds; each slice is followed by a checkpoint.
 
     Raises:
         SourceError: the search makes no sense, Flickr refuses it, or it stays silent after several attempts.
     """
-    permitted = ids_of(source.licenses)
-    search = _Search(query(source), source.endpoint, api_key, sleep=sleep, clock=clock)
-    for number in count(1):
-        page = search.page(number)
-        if number == 1:
-            log.info("Flickr finds %d photos", page.total)
-        yield from (record_of(photo, permitted) for photo in page.photos)
-        if not page.photos or number >= min(page.pages, RESULT_LIMIT // PER_PAGE):
-            break
-    if page.total > RESULT_LIMIT:
-        yield Skip(
-            f"beyond the first {RESULT_LIMIT}",
-            "Flickr gives no more results of one query; narrow it, by minUploadDate for example",
-            page.total - RESULT_LIMIT,
+    arguments, start = query(source), first_second(source)
+    memory = _remembered(state, arguments, start)
+    first, last = max(start, memory.next - OVERLAP_SECONDS), int(now())
+    try:
+        memory.ids |= _ids(api, arguments.keys() - memory.ids.keys(), arguments)
+        search = _Search(api, arguments | memory.ids, ids_of(source.licenses))
+        yield from _new(search, memory, catalogue, first, last)
+        if memory.sweep is None and memory.swept is not None and now() - memory.swept >= source.sweep_days * 86_400:
+            memory.sweep = _Sweep(next=0, last=first - 1)
+        if memory.sweep is not None:
+            yield _checkpoint(memory)  # what this run published has to be there when the whole topic is read
+            catalogue.read_whole()
+            yield from _swept(search, memory, memory.sweep, catalogue, start, source_name)
+            if memory.sweep.next > memory.sweep.last:
+                memory.sweep, memory.swept = None, int(now())
+                yield _checkpoint(memory)
+    except RequestsUsedUpError as used_up:
+        log.warning("%s", used_up)
+
+
+def _new(search: "_Search", memory: _Memory, catalogue: Catalogue, first: int, last: int) -> Iterator[Item]:
+    """What was uploaded within the seconds `first` to `last`."""
+    # What was uploaded since then can only have been published since then.
+    catalogue.read_since(datetime.fromtimestamp(first - CLOCK_SECONDS, UTC))
+    for found in walk(search, first, last):
+        yield from search.items(found)
+        memory.next = max(memory.next, found.end)
+        if found.end > last and memory.swept is None:
+            memory.swept = last
+        yield _checkpoint(memory)
+
+
+def _swept(
+    search: "_Search", memory: _Memory, sweep: _Sweep, catalogue: Catalogue, start: int, source_name: str
+) -> Iterator[Item]:
+    """Compare on from where the sweep is, to its end or for `SWEEP_REQUESTS`."""
+    most = search.api.requests + SWEEP_REQUESTS
+    for found in walk(search, max(start, sweep.next), sweep.last):
+        yield from search.items(found)
+        for missing in catalogue.unseen_between(source_name, sweep.next, found.end - 1):
+            if missing.uploaded > sweep.next:
+                # All before it are compared; where many are missing, a run need not come to the end of the slice.
+                sweep.next = missing.uploaded
+                yield _checkpoint(memory)
+                if search.api.requests >= most:
+                    return
+            if (why := search.why_gone(missing.key.decode())) is not None:
+                yield Takedown(missing.key.decode(), why)
+        sweep.next = found.end
+        yield _checkpoint(memory)
+        if search.api.requests >= most:
+            return
+
+
+class _Search:
+    """The search of a source, and what is asked about its photos."""
+
+    def __init__(self, api: Api, arguments: Mapping[str, Any], permitted: Collection[str]) -> None:
+        self.api, self._arguments, self._permitted = api, arguments, permitted
+
+    def __call__(self, first: int, last: int, *, sort: str = "date-posted-asc", number: int = 1) -> Page:
+        """See `walk`."""
+        return self.api.call(
+            "flickr.photos.search",
+            page_of,
+            **self._arguments,
+            min_upload_date=first,
+            max_upload_date=last,
+            sort=sort,
+            page=number,
+            per_page=PER_PAGE,
+            extras=_EXTRAS,
         )
+
+    def items(self, found: Slice) -> Iterator[Item]:
+        """The photos of a slice as records, or why they are none."""
+        for photo in found.photos:
+            yield record_of(photo, self._permitted)
+        if found.beyond:
+            yield Skip(
+                "more than Flickr gives",
+                f"of the photos uploaded in one second, {datetime.fromtimestamp(found.end - 1, UTC):%Y-%m-%d %H:%M:%S} UTC",
+                found.beyond,
+            )
+
+    def why_gone(self, image_id: str) -> str | None:
+        """Why a photo that is not found any more must not stay; None where it may, since a search is not reliable."""
+        kind, _, number = image_id.partition(":")
+        if kind != "flickr":
+            return None  # the source was of another kind once
+        try:
+            return self.api.call(
+                "flickr.photos.getInfo",
+                lambda answer: why_gone(answer, self._permitted, self._arguments["safe_search"]),
+                expected=_GONE,
+                photo_id=number,
+            )
+        except RefusedError as refused:
+            return _GONE[refused.code]
+
+
+def _checkpoint(memory: _Memory) -> Checkpoint:
+    return Checkpoint(memory.model_dump(mode="json", exclude_none=True))
+
+
+def _remembered(state: State, arguments: Mapping[str, Any], start: int) -> _Memory:
+    """What earlier runs of the same search remember; the beginning where there were none."""
+    query = hashlib.blake2b(json.dumps([arguments, start]).encode(), digest_size=16).hexdigest()
+    fresh = _Memory(query=query, next=start)
+    try:
+        memory = _Memory.model_validate(state) if state else fresh
+    except ValidationError:
+        log.warning("what the source remembered cannot be read, it starts from the beginning")
+        return fresh
+    if memory.query != query:
+        log.info("the search is another one than before, it starts from the beginning")
+        return fresh
+    return memory
 
 
 def query(source: FlickrSource) -> dict[str, Any]:
-    """The arguments of `flickr.photos.search` that find what the source describes.
+    """The arguments of `flickr.photos.search` that say what the source describes, its upload times aside.
 
     Raises:
-        SourceError: there is no criterion, a licence is unknown, or the date is none.
+        SourceError: there is no criterion, or a licence is unknown.
     """
     if not (source.text or source.tags or source.user_id or source.group_id):
         raise SourceError("a Flickr source needs at least one of text, tags, userId, groupId")
@@ -106,112 +254,53 @@ def query(source: FlickrSource) -> dict[str, Any]:
         "group_id": source.group_id,
         "license": ",".join(ids_of(source.licenses)),
         "safe_search": _SAFETY[source.safe_search],
-        "min_upload_date": _epoch(source.min_upload_date) if source.min_upload_date else None,
         "media": "photos",
-        # With the newest first, photos uploaded during the run push others to a later page, where they
-        # come twice; in the other orders they could slip through between two pages.
-        "sort": "date-posted-desc",
-        "extras": ",".join(_EXTRAS + _MORE_EXTRAS),
-        "per_page": PER_PAGE,
     }
     return {name: value for name, value in arguments.items() if value is not None}
 
 
-def _epoch(date: str) -> int:
+def first_second(source: FlickrSource) -> int:
+    """From when on photos are wanted, in seconds since 1970.
+
+    Raises:
+        SourceError: the date is none.
+    """
+    if source.min_upload_date is None:
+        return FIRST_UPLOAD
     try:
-        moment = datetime.fromisoformat(date)
-        return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+        moment = datetime.fromisoformat(source.min_upload_date)
+        return max(FIRST_UPLOAD, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()))
     except (ValueError, OverflowError) as error:
-        raise SourceError(f"minUploadDate {date!r} is not an ISO 8601 date such as 2024-05-31") from error
+        raise SourceError(
+            f"minUploadDate {source.min_upload_date!r} is not an ISO 8601 date such as 2024-05-31"
+        ) from error
 
 
-class _Search:
-    """One search: flickrapi, held to Flickr's pace and tried again where that helps."""
+def _ids(api: Api, wanted: Collection[str], arguments: Mapping[str, Any]) -> dict[str, str]:
+    """Look up the ids of the user and the group, where these are given by name or by the address of their page."""
+    return {
+        name: api.call(lookup.method, lookup.read, url=lookup.address(arguments[name]))
+        for name, lookup in _LOOKUPS.items()
+        if name in wanted and not _ID.fullmatch(arguments[name])
+    }
 
-    def __init__(
-        self,
-        arguments: dict[str, Any],
-        endpoint: str,
-        api_key: str,
-        *,
-        sleep: Callable[[float], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._arguments = {"api_key": api_key, **arguments}
-        self._endpoint, self._sleep, self._clock = endpoint, sleep, clock
-        self._next_call = clock()
-        # `format="json"` gives the answer as it came: flickrapi's own parser fails in many ways on what is not JSON.
-        self._api = flickrapi.FlickrAPI(
-            api_key, "", format="json", cache=False, store_token=False, timeout=TIMEOUT_SECONDS
-        )
-        self._api.REST_URL = endpoint
-        self._api.flickr_oauth.oauth = _Unsigned(api_key)
-        # flickrapi reports every HTTP error as one exception without a status, and its session is shared by all.
-        self._api.flickr_oauth.session = requests.Session()
-        self._api.flickr_oauth.session.hooks["response"].append(_check_status)
 
-    def page(self, number: int) -> Page:
-        for attempt in count(1):
-            self._keep_pace()
-            try:
-                return self._call(number)
-            except _BusyError as busy:
-                wait = busy.wait if busy.wait is not None else 2.0 ** (attempt - 1)
-                if attempt == ATTEMPTS or wait > LONGEST_WAIT_SECONDS:
-                    raise SourceError(
-                        f"Flickr does not answer at {self._endpoint}: {busy}, after {attempt} of {ATTEMPTS} attempts"
-                        + (f" (it asks to wait {wait:.0f} s)" if attempt < ATTEMPTS else "")
-                        + "; what came before is published, a later run goes on from there"
-                    ) from busy
-                log.warning("Flickr: %s; trying again in %.0f s", busy, wait)
-                self._sleep(wait)
-        raise AssertionError("count() ends")
+class _Lookup(NamedTuple):
+    method: str
+    what: str
+    path: str
 
-    def _keep_pace(self) -> None:
-        if (wait := self._next_call - self._clock()) > 0:
-            self._sleep(wait)
-        self._next_call = self._clock() + SECONDS_PER_REQUEST
+    def address(self, value: str) -> str:
+        return value if value.startswith(("https://", "http://")) else f"{_SITE}/{self.path}/{quote(value)}/"
 
-    def _call(self, number: int) -> Page:
+    def read(self, answer: dict[str, Any]) -> str:
         try:
-            return parse_page(self._api.photos.search(**self._arguments, page=number))
-        except RefusedError as refused:
-            if refused.code in _BUSY_CODES:
-                raise _BusyError(str(refused)) from refused
-            hint = _HINTS.get(refused.code)
-            raise SourceError(f"{refused}; {hint}" if hint else str(refused)) from refused
-        except MalformedAnswerError as error:
-            raise _BusyError(str(error)) from error
-        except requests.RequestException as error:
-            if isinstance(error, ValueError):  # the address itself is wrong, and stays so
-                raise SourceError(f"the Flickr endpoint {self._endpoint} is not a usable address") from error
-            raise _BusyError(f"no connection ({type(error).__name__})") from error
+            return str(answer[self.what]["id"])
+        except (LookupError, TypeError) as error:
+            raise MalformedAnswerError(f"the answer is no {self.what}") from error
 
 
-class _Unsigned:
-    """Takes the place of flickrapi's OAuth signature: the search needs no login, and signing takes a second secret."""
-
-    def __init__(self, api_key: str) -> None:
-        self.client = SimpleNamespace(client_key=api_key)  # flickrapi reads it
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
-
-
-def _check_status(response: requests.Response, **_: object) -> None:
-    if response.status_code == 429 or response.status_code >= 500:
-        raise _BusyError(f"HTTP {response.status_code}", _retry_after(response.headers.get("Retry-After")))
-    if response.status_code >= 400:
-        raise SourceError(f"Flickr answered HTTP {response.status_code} at {response.url}; check the endpoint")
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Seconds; the header is either that or a date."""
-    if value is None:
-        return None
-    try:
-        if value.isdecimal():
-            return float(value)
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return None
+_LOOKUPS: Final = {
+    "user_id": _Lookup("flickr.urls.lookupUser", "user", "photos"),
+    "group_id": _Lookup("flickr.urls.lookupGroup", "group", "groups"),
+}

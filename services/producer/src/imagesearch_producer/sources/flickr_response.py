@@ -1,4 +1,5 @@
-"""What Flickr answers, read: a page of `flickr.photos.search`, and a photo of it as a record. Pure; `flickr` calls it.
+"""What Flickr answers, read: a page of `flickr.photos.search`, a photo of it as a record, and whether one that is not
+found any more is gone. Pure; `flickr` calls it.
 
 Flickr types its fields loosely (a number may be a string, a text an object with `_content`, a date all zeros),
 so every field is read by a function that gives None for what makes no sense; only what a record cannot do without
@@ -20,6 +21,7 @@ from imagesearch_contract.record import (
     TAGS_LIMIT,
     TITLE_LIMIT,
     URL_LIMIT,
+    ContentType,
     GeoPoint,
     ImageRecord,
     describe,
@@ -36,6 +38,7 @@ transfer of more. Never the original, which may be hundreds of megapixels."""
 THUMBNAIL_SIZES = ("n", "s", "q", "t")
 """320, 240, 150 (cropped square), 100 pixels."""
 
+_CONTENT_TYPES: Mapping[str, ContentType] = {"0": "photo", "1": "screenshot", "2": "illustration", "3": "virtual"}
 _TAG = re.compile(r"</?[a-zA-Z][^<>]*>")
 _NUMBER = re.compile(r"[0-9]{1,20}")
 _OWNER = re.compile(r"[A-Za-z0-9@._-]{1,100}")
@@ -49,8 +52,9 @@ class RefusedError(Exception):
     """Flickr answered `stat: fail`."""
 
     def __init__(self, code: int, message: str) -> None:
-        super().__init__(f"Flickr refused the search: {message} (code {code})")
+        super().__init__(f"Flickr refused: {message} (code {code})")
         self.code = code
+        self.message = message
 
 
 class Page(NamedTuple):
@@ -62,24 +66,64 @@ class Page(NamedTuple):
     """Photos that match, on all pages; Flickr only estimates it where there are many."""
 
 
-def parse_page(body: bytes) -> Page:
-    """Read an answer of `flickr.photos.search` in JSON.
+def parse(body: bytes) -> dict[str, Any]:
+    """Read an answer in JSON.
 
     Raises:
         RefusedError: `stat` is `fail`.
-        MalformedAnswerError: it is no such answer.
+        MalformedAnswerError: it is no answer of the Flickr API.
     """
     try:
         answer = json.loads(body)
         if answer["stat"] == "fail":
             raise RefusedError(int(answer["code"]), str(answer["message"]))
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise MalformedAnswerError("the answer is none of the Flickr API") from error
+    if not isinstance(answer, dict):
+        raise MalformedAnswerError("the answer is none of the Flickr API")
+    return answer
+
+
+def page_of(answer: Mapping[str, Any]) -> Page:
+    """Read an answer of `flickr.photos.search`.
+
+    Raises:
+        MalformedAnswerError: it is no such answer.
+    """
+    try:
         photos = answer["photos"]
         page = Page(photos["photo"], int(photos["pages"]), int(photos["total"]))
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError) as error:
         raise MalformedAnswerError("the answer is not a page of photos") from error
     if not isinstance(page.photos, list):
         raise MalformedAnswerError("the answer is not a page of photos")
     return page
+
+
+def uploaded(photo: object, default: int) -> int:
+    """The second in which a photo was uploaded, as Flickr counts."""
+    moment = _moment(photo.get("dateupload")) if isinstance(photo, Mapping) else None
+    return default if moment is None else int(moment.timestamp())
+
+
+def why_gone(answer: Mapping[str, Any], permitted: Collection[str], safety: int) -> str | None:
+    """Why a photo must not stay, by an answer of `flickr.photos.getInfo`; None where it may.
+
+    Args:
+        answer: of a photo that exists and is public.
+        permitted: Flickr's ids of the licences that are taken.
+        safety: the highest safety level that is taken: 1 safe, 2 moderate, 3 restricted.
+    """
+    photo = answer.get("photo")
+    if not isinstance(photo, Mapping):
+        return None
+    license_id = str(photo.get("license", ""))
+    if license_id and license_id not in permitted:
+        name = LICENSES[license_id].spdx if license_id in LICENSES else "all rights reserved"
+        return f"it is under another licence now ({name})"
+    level = _positive(photo.get("safety_level"))
+    # Some answers count from 0; a level above what is taken is above it either way.
+    return "it is not rated as safe enough any more" if level is not None and level > safety else None
 
 
 def record_of(photo: object, permitted: Collection[str]) -> Item:
@@ -118,13 +162,17 @@ def record_of(photo: object, permitted: Collection[str]) -> Item:
             description=_plain(_text(photo.get("description")))[:DESCRIPTION_LIMIT],
             tags=_tags(photo.get("tags")),
             author=_text(photo.get("ownername"))[:TITLE_LIMIT] or None,
+            author_id=owner,
             author_url=home,
             license=LICENSES[license_id].spdx,
             license_url=LICENSES[license_id].url,
             taken_at=None if str(photo.get("datetakenunknown", "0")) == "1" else _taken(photo.get("datetaken")),
             uploaded_at=_moment(photo.get("dateupload")),
-            width=_pixels(photo.get(f"width_{size}")),
-            height=_pixels(photo.get(f"height_{size}")),
+            width=_positive(photo.get(f"width_{size}")),
+            height=_positive(photo.get(f"height_{size}")),
+            original_width=_positive(photo.get("o_width")),
+            original_height=_positive(photo.get("o_height")),
+            content_type=_CONTENT_TYPES.get(str(photo.get("content_type"))),
             location=_location(photo),
         )
     except ValidationError as error:
@@ -171,12 +219,12 @@ def _moment(value: object) -> datetime | None:
         return None
 
 
-def _pixels(value: object) -> int | None:
+def _positive(value: object) -> int | None:
     try:
-        pixels = int(str(value))
+        number = int(str(value))
     except ValueError:
         return None
-    return pixels if 0 < pixels < 2**31 else None
+    return number if 0 < number < 2**31 else None
 
 
 def _location(photo: Mapping[str, Any]) -> GeoPoint | None:
