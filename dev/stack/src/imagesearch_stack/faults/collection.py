@@ -1,17 +1,18 @@
 """The collection that a scenario happens to: its topics and index, its producer runs, and the embedder as a Deployment keeps it."""
 
 import random
+import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
 from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 import psutil
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from elasticsearch import Elasticsearch
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import DeadLetter
@@ -130,13 +131,23 @@ class Embedder:
         try:
             tree.python.extend(psutil.Process(process.pid).children())
             below = [child for driver in tree.python for child in driver.children(recursive=True)]
-            tree.jvm.extend(child for child in below if child.name() == "java")
-            python = {child.pid: child for child in below if "pyspark.daemon" in child.cmdline()}
-            for child in python.values():
-                (tree.worker if child.ppid() in python else tree.daemon).append(child)
-        except psutil.NoSuchProcess:  # some of it is ending; what was found so far has to do
-            pass
+        except psutil.NoSuchProcess:  # it is ending
+            return tree
+        daemons = {child.pid for child in below if "pyspark.daemon" in _command(child)}
+        for child in below:
+            with suppress(psutil.NoSuchProcess):
+                if child.pid in daemons:
+                    (tree.worker if child.ppid() in daemons else tree.daemon).append(child)
+                elif child.name() == "java":
+                    tree.jvm.append(child)
         return tree
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie too has none
+        return []
 
 
 class _Tree(NamedTuple):
@@ -163,6 +174,7 @@ class Collection:
         self.directory.mkdir(parents=True)
         self.topic = names.topic(NAMESPACE, name)
         self.producer_runs = 0
+        self._lag_known = "never asked for"
         dims = provision.model_dims(lab.mlflow, lab.model_name, lab.model_version)
         meta = IndexMeta(
             namespace=NAMESPACE,
@@ -172,7 +184,6 @@ class Collection:
             dims=dims,
             encoder_url="http://127.0.0.1:1",
         )
-        self._admin = AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
         self._client = Elasticsearch(lab.elasticsearch)
         self._create_topics()
         settings = EmbedderSettings(
@@ -192,13 +203,27 @@ class Collection:
             batch_size=8,
         )
         self.embedder = Embedder(settings, self.directory)
+        # A consumer, not an admin client: after a restart of the broker those of librdkafka 2.16 give no offsets any more.
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": self.kafka,
+                "group.id": names.consumer_group(settings.index),
+                "enable.auto.commit": False,
+                "log_level": 0,
+            }
+        )
+        self._places = [TopicPartition(self.topic, partition) for partition in range(provision.PARTITIONS)]
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.embedder.stop()
+        self._consumer.close()
         self._client.close()
+
+    def _admin(self) -> AdminClient:
+        return AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
 
     def _create_topics(self) -> None:
         provision.create_topics(self.kafka, self.topic)
@@ -208,7 +233,7 @@ class Collection:
             topic = NewTopic(
                 state_topic(self.topic), num_partitions=1, replication_factor=1, config={"cleanup.policy": "compact"}
             )
-            for created in self._admin.create_topics([topic]).values():
+            for created in self._admin().create_topics([topic]).values():
                 created.result(KAFKA_SECONDS)
         except KafkaException:  # it was made with the others
             pass
@@ -266,7 +291,7 @@ class Collection:
         deadline = time.monotonic() + within_seconds
         while not true():
             if time.monotonic() > deadline:
-                raise StackError(f"not within {within_seconds:.0f} s; the logs are in {self.directory}")
+                raise StackError(f"not within {within_seconds:.0f} s, and the lag is {self._lag_known}")
             self.embedder.tend()
             self.lab.pause(POLL_SECONDS)
 
@@ -280,36 +305,41 @@ class Collection:
 
     def end(self) -> int:
         """How many messages were ever written to the topic."""
-        return sum(self._ends(self.topic).values())
+        return sum(self._ends().values())
 
     def lag(self) -> int | None:
         """Messages that the embedder has not dealt with, as an operator sees it; None while Kafka cannot say."""
         try:
-            ends, done = self._ends(self.topic), self._committed()
-        except KafkaException:
+            ends, done = self._ends(), self._committed()
+        except KafkaException as error:
+            self._lag_known = f"unknown: {error}"
             return None
-        if not ends.keys() <= done.keys():
+        if missing := ends.keys() - done.keys():
+            self._lag_known = f"unknown in partitions {sorted(missing)}"
             return None
-        return sum(end - done[partition] for partition, end in ends.items())
+        lag = sum(end - done[partition] for partition, end in ends.items())
+        self._lag_known = str(lag)
+        return lag
 
-    def _ends(self, topic: str) -> dict[int, int]:
-        places = {TopicPartition(topic, partition): OffsetSpec.latest() for partition in range(provision.PARTITIONS)}  # type: ignore[no-untyped-call]
-        asked = self._admin.list_offsets(places, request_timeout=KAFKA_SECONDS)
-        return {place.partition: answer.result(KAFKA_SECONDS).offset for place, answer in asked.items()}
+    def _ends(self) -> dict[int, int]:
+        return {
+            place.partition: self._consumer.get_watermark_offsets(place, timeout=KAFKA_SECONDS)[1]
+            for place in self._places
+        }
 
     def _committed(self) -> dict[int, int]:
-        group = names.consumer_group(self.embedder.settings.index)
-        asked = self._admin.list_consumer_group_offsets(
-            [ConsumerGroupTopicPartitions(group)], request_timeout=KAFKA_SECONDS
-        )
-        return {each.partition: each.offset for each in asked[group].result(KAFKA_SECONDS).topic_partitions}
+        return {
+            place.partition: place.offset
+            for place in self._consumer.committed(self._places, timeout=KAFKA_SECONDS)
+            if place.offset >= 0  # below are librdkafka's own codes, for "none" too
+        }
 
     def forget(self) -> None:
         """Delete what the embedder knows of how far it is: its checkpoint, and what it told Kafka. It must not run."""
         checkpoint = Path(self.embedder.settings.checkpoint_location)
         checkpoint.rename(checkpoint.with_name("checkpoint-before"))
         group = names.consumer_group(self.embedder.settings.index)
-        self._admin.delete_consumer_groups([group])[group].result(KAFKA_SECONDS)
+        self._admin().delete_consumer_groups([group])[group].result(KAFKA_SECONDS)
 
     def books(self) -> Books:
         """What topic, index and dead letters hold."""
@@ -341,10 +371,9 @@ class Collection:
     def delete(self) -> None:
         """Remove topics and index; the embedder must not run."""
         self._client.indices.delete(index=self.embedder.settings.index)
-        ours = [
-            topic for topic in self._admin.list_topics(timeout=KAFKA_SECONDS).topics if topic.startswith(self.topic)
-        ]
-        for deleted in self._admin.delete_topics(ours).values():
+        admin = self._admin()
+        ours = [topic for topic in admin.list_topics(timeout=KAFKA_SECONDS).topics if topic.startswith(self.topic)]
+        for deleted in admin.delete_topics(ours).values():
             deleted.result(KAFKA_SECONDS)
 
 
@@ -385,11 +414,13 @@ class Broker:
 
 @contextmanager
 def broker(directory: Path, port: int) -> Iterator[tuple[Broker, str]]:
-    """A Kafka that runs, and its address."""
+    """A Kafka that runs, and its address; its data is removed."""
     made = Broker(directory, port)
-    with ExitStack() as stack:
-        stack.callback(made.stop)
+    try:
         yield made, made.start()
+    finally:
+        made.stop()
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @contextmanager

@@ -337,7 +337,6 @@ def play(name: str, seed: int, lab: Lab, *, outage_seconds: float) -> Outcome:
         if not broken:
             collection.delete()
             shutil.rmtree(collection.directory)
-        shutil.rmtree(lab.directory / f"{folder}-kafka", ignore_errors=True)
         return Outcome(
             scenario=name,
             seed=seed,
