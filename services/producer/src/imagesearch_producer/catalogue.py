@@ -24,7 +24,7 @@ SOURCE_HEADER: Final = "source"
 TAKEN_DOWN: Final = b""
 """Stands for the digest of what somebody took down by hand (a null value without `SOURCE_HEADER`): it stays down."""
 
-_CACHE_KIB: Final = 16 * 1024
+_CACHE_KIB: Final = 4 * 1024
 _PAGE: Final = 500
 _UPLOADED = re.compile(rb'"uploaded_at":"([0-9T:+-]{19,32})"')
 """As a record writes it. In a text of the record the quotes would be escaped."""

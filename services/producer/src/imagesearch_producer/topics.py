@@ -86,7 +86,7 @@ def open_consumer(kafka: KafkaConnection, faults: list[KafkaError]) -> Consumer:
                 "group.id": "imagesearch-producer",  # demanded, but unused: partitions are assigned, nothing is committed
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                "queued.max.messages.kbytes": 16 * 1024,  # of a partition; the default is four times that
+                "queued.max.messages.kbytes": 2 * 1024,  # of a partition; the default is thirty times that
                 "error_cb": faults.append,
                 "log_level": 0,  # it would repeat each fault at each attempt
             }
