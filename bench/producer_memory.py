@@ -18,20 +18,18 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import psutil
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from imagesearch_contract.settings import ManifestSource, ProducerSettings
 from imagesearch_producer.catalogue import Catalogue
 from imagesearch_producer.main import KafkaOutlet, items_of
 from imagesearch_producer.publish import Publisher
 from imagesearch_producer.run import Tally, run
 from imagesearch_producer.topics import messages
-from imagesearch_stack import servers
+from imagesearch_stack import provision, servers
 from imagesearch_stack.processes import Processes, free_port
 
 STEP = 50_000
 WARM = 100_000
 GROWTH = 1.10
-PARTITIONS = 4
 
 T = TypeVar("T")
 
@@ -85,18 +83,6 @@ def write_manifest(path: Path, rows: int) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def create_topics(settings: ProducerSettings) -> None:
-    """As the platform has them."""
-    admin = AdminClient({**settings.kafka_client})
-    topics = [
-        NewTopic(settings.topic, PARTITIONS, 1, config={"cleanup.policy": "compact"}),
-        NewTopic(settings.state_topic, 1, 1, config={"cleanup.policy": "compact"}),
-        NewTopic(settings.dead_letter_topic, 1, 1, config={"cleanup.policy": "compact"}),
-    ]
-    for created in admin.create_topics(topics).values():
-        created.result(timeout=30)
-
-
 def measured(settings: ProducerSettings) -> Outcome:
     """One run, as the command `imagesearch-producer` makes it."""
     meter, tally, started = Meter(), Tally(), time.monotonic()
@@ -128,7 +114,7 @@ def main() -> int:
             topic="imagesearch.default.bench",
             source=ManifestSource(url=str(manifest)),
         )
-        create_topics(settings)
+        provision.create_topics(kafka, settings.topic)
         for name, number in (("all of them new", rows), ("one new, all others compared with the topic", rows + 1)):
             write_manifest(manifest, number)
             sys.stdout.write(f"{number:,} rows, {name}\n")

@@ -6,8 +6,9 @@ import pickle
 import re
 import socket
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -372,10 +373,16 @@ async def test_a_cancelled_fetch_gives_its_place_back(server: Server) -> None:
         assert await it.fetch(server.at("/b", reply(b"b"))) == b"b"
 
 
+async def streamed(it: Fetcher, url: str, **limits: Any) -> AsyncGenerator[bytes, None]:
+    async with it.open(url, **limits) as download:
+        async for piece in download.chunks:
+            yield piece
+
+
 async def test_a_stream_gives_the_body_in_pieces(server: Server) -> None:
     lines = b"".join(b'{"id": %d}\n' % number for number in range(100_000))
     async with fetcher() as it:
-        pieces = [piece async for piece in it.stream(server.at("/a", reply(lines)), max_bytes=len(lines))]
+        pieces = [piece async for piece in streamed(it, server.at("/a", reply(lines)), max_bytes=len(lines))]
     assert b"".join(pieces) == lines
     assert len(pieces) > 1
 
@@ -390,7 +397,7 @@ async def test_the_readers_own_time_between_pieces_is_not_the_servers(server: Se
     first_read = asyncio.Event()
     pieces = []
     async with fetcher(timeout_seconds=0.2, read_timeout_seconds=0.1) as it:
-        async for piece in it.stream(server.at("/a", two_halves)):
+        async for piece in streamed(it, server.at("/a", two_halves)):
             pieces.append(piece)
             await asyncio.sleep(0.3)
             first_read.set()
@@ -400,7 +407,7 @@ async def test_the_readers_own_time_between_pieces_is_not_the_servers(server: Se
 async def test_a_stream_that_breaks_off_drips_or_swells_says_so(server: Server) -> None:
     async def read(url: str) -> Reason:
         with pytest.raises(FetchError) as caught:
-            async for _ in it.stream(url, max_bytes=2_000_000, timeout_seconds=0.3):
+            async for _ in streamed(it, url, max_bytes=2_000_000, timeout_seconds=0.3):
                 pass
         return caught.value.reason
 
@@ -414,7 +421,7 @@ async def test_a_stream_that_breaks_off_drips_or_swells_says_so(server: Server) 
 
 async def test_a_stream_that_is_left_early_gives_its_place_back(server: Server) -> None:
     async with fetcher(concurrency=1, concurrency_per_host=1) as it:
-        async with aclosing(it.stream(server.at("/a", go_on_forever))) as pieces:
+        async with aclosing(streamed(it, server.at("/a", go_on_forever))) as pieces:
             assert await anext(pieces)
         assert await it.fetch(server.at("/b", reply(b"b"))) == b"b"
 

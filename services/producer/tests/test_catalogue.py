@@ -40,17 +40,6 @@ def test_the_topic_is_read_once_and_only_when_it_is_asked_about() -> None:
     assert reads == [1]
 
 
-def test_what_is_assumed_takes_the_place_of_the_topic() -> None:
-    def read() -> Iterable[Message]:
-        raise AssertionError
-
-    with Catalogue(read) as catalogue:
-        catalogue.assume({"a": digest(b"1")})
-
-        assert catalogue.digest(b"a") == digest(b"1")
-        assert catalogue.digest(b"b") is None
-
-
 def test_why_the_topic_cannot_be_read_comes_through() -> None:
     def read() -> Iterable[Message]:
         raise TopicError("gone")

@@ -52,7 +52,8 @@ def running(items: Iterable[Item], topics: Topics | None = None, *, quota: int |
     tally, topics = Tally(), topics or Topics()
     topics.sent = []
     with Catalogue(list) as catalogue:
-        catalogue.assume({key.decode(): digest(value) for key, value in topics.records.items()})
+        for key, value in topics.records.items():
+            catalogue.put(key, digest(value), "zoo")
         run(items, catalogue, topics, tally, source="zoo", quota=quota)
     return tally, topics
 

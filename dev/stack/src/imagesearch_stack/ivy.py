@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
 from typing import Final, NamedTuple
 from xml.etree import ElementTree
 
@@ -19,6 +18,7 @@ import pyspark
 
 from imagesearch_stack import StackError
 from imagesearch_stack.java import find_java
+from imagesearch_stack.repeating import repeating
 
 SETTINGS_VARIABLE: Final = "IMAGESEARCH_IVY_SETTINGS"
 ADVICE: Final = (
@@ -126,22 +126,16 @@ def _verify(path: Path, artefact: Artefact) -> None:
 @contextmanager
 def growth(folder: Path, on_bytes: OnBytes, every_seconds: float = 0.3) -> Iterator[None]:
     """Tell `on_bytes` how much `folder` grows while the block runs: the progress of a program that shows none itself."""
-    done = Event()
+    seen = 0
 
-    def watch() -> None:
-        seen = 0
-        while not done.wait(every_seconds):
-            size = max(seen, _size(folder))
-            on_bytes(size - seen)
-            seen = size
+    def look() -> None:
+        nonlocal seen
+        size = max(seen, _size(folder))
+        on_bytes(size - seen)
+        seen = size
 
-    thread = Thread(target=watch, name="progress", daemon=True)
-    thread.start()
-    try:
+    with repeating(look, every_seconds):
         yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def _size(folder: Path) -> int:

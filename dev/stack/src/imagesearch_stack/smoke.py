@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from typing import Final
 
 from rich.console import Console
@@ -16,6 +15,7 @@ from imagesearch_stack import StackError
 from imagesearch_stack.ask import Api, Hit
 from imagesearch_stack.pipeline import WEB_DIR, Pipeline, Ports, Request, running
 from imagesearch_stack.processes import memory_bytes
+from imagesearch_stack.repeating import repeating
 from imagesearch_stack.servers import elasticsearch_dir
 from imagesearch_stack.steps import step
 
@@ -109,16 +109,10 @@ def check_page(pipeline: Pipeline, console: Console) -> None:
 @contextmanager
 def watch_memory(every_seconds: float = 2.0) -> Iterator[list[int]]:
     """Measure this process and all it starts now and then; the largest sum, in bytes, is the list's only item."""
-    peak, done = [0], Event()
+    peak = [0]
 
     def watch() -> None:
-        while not done.wait(every_seconds):
-            peak[0] = max(peak[0], memory_bytes(os.getpid()))
+        peak[0] = max(peak[0], memory_bytes(os.getpid()))
 
-    thread = Thread(target=watch, name="memory", daemon=True)
-    thread.start()
-    try:
+    with repeating(watch, every_seconds):
         yield peak
-    finally:
-        done.set()
-        thread.join()

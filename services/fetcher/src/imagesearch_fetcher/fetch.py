@@ -232,14 +232,6 @@ class Fetcher:
             async with response, aclosing(self._chunks(response, cap, patience)) as chunks:
                 yield Download(response.status == _NOT_MODIFIED, Validators.of(response.headers), chunks)
 
-    async def stream(
-        self, url: str, *, max_bytes: int | None = None, timeout_seconds: float | None = None
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield the chunks of `open`. Close the iterator (`contextlib.aclosing`) when leaving early."""
-        async with self.open(url, max_bytes=max_bytes, timeout_seconds=timeout_seconds) as download:
-            async for chunk in download.chunks:
-                yield chunk
-
     @asynccontextmanager
     async def _slot(self, url: URL) -> AsyncIterator[None]:
         # The host's first: whoever queues for a slow host must not keep a general slot from the others.

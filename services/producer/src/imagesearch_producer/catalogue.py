@@ -7,7 +7,7 @@ A million photos take about 100 MB of a temporary file, and one pass over the to
 import hashlib
 import re
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -80,12 +80,6 @@ class Catalogue:
     ) -> None:
         self._rows.close()
         self._directory.cleanup()
-
-    def assume(self, known: Mapping[str, bytes]) -> None:
-        """Take these (image id -> digest) for all that is in the topic, instead of reading it."""
-        self._read = None
-        for id, fingerprint in known.items():
-            self.put(id.encode(), fingerprint, None)
 
     def read_since(self, moment: datetime) -> None:
         """Read only what was published from then on, instead of the whole topic."""

@@ -19,16 +19,16 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, NamedTuple, Self, TextIO
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, KafkaError, KafkaException, Message, Producer, TopicPartition
 from imagesearch_contract.dead_letter import CLEARS_HEADER, REASON_HEADER, DeadLetter, Reason
 from imagesearch_contract.kafka import unreachable
 from imagesearch_contract.settings import KafkaConnection, ReplaySettings, SettingsError
 from pydantic import ValidationError
 
+from imagesearch_producer.topics import CONNECT_SECONDS, TopicError, open_consumer, read_to_end
+
 log = logging.getLogger(__name__)
 
-CONNECT_SECONDS: Final = 15.0
-SILENCE_SECONDS: Final = 30.0
 DELIVERY_SECONDS: Final = 60.0
 BATCH_LETTERS: Final = 1_000
 BATCH_BYTES: Final = 8 * 2**20
@@ -41,7 +41,7 @@ Place = tuple[int, int]
 
 
 class ReplayError(Exception):
-    """Kafka cannot be used; the message says why and what to do, on one line."""
+    """Kafka did not take everything; the message says why, on one line."""
 
 
 class Letter(NamedTuple):
@@ -104,7 +104,7 @@ def main() -> int:
     try:
         settings = ReplaySettings.from_env({**os.environ, **reason})
         (show if asked.list else replay)(settings, sys.stdout)
-    except (SettingsError, ReplayError) as error:
+    except (SettingsError, TopicError, ReplayError) as error:
         sys.stderr.write(f"imagesearch-replay: {' '.join(str(error).split())}\n")
         return 1
     except KeyboardInterrupt:
@@ -271,25 +271,20 @@ class Log:
         """
         self._topic = topic
         faults: list[KafkaError] = []
+        self._consumer = open_consumer(
+            kafka,
+            faults,
+            group_id="imagesearch-replay",
+            auto_offset_reset="earliest",
+            fetch_wait_max_ms=10,  # nobody is waited for at the end
+            queued_max_messages_kbytes=16 * 1024,
+        )
         try:
-            self._consumer = Consumer(
-                {
-                    **kafka.kafka_client,
-                    "group.id": "imagesearch-replay",  # demanded, but unused: partitions are assigned, nothing is committed
-                    "enable.auto.commit": False,
-                    "enable.partition.eof": True,
-                    "auto.offset.reset": "earliest",
-                    "fetch.wait.max.ms": 10,  # nobody is waited for at the end
-                    "queued.max.messages.kbytes": 16 * 1024,
-                    "error_cb": faults.append,
-                    "log_level": 0,
-                }
-            )
             found = self._consumer.list_topics(topic, timeout=CONNECT_SECONDS).topics[topic]
         except KafkaException as error:
-            raise ReplayError(unreachable(kafka, [*faults, error.args[0]])) from error
+            raise TopicError(unreachable(kafka, [*faults, error.args[0]])) from error
         if found.error is not None:
-            raise ReplayError(f"topic {topic} cannot be used: {found.error.str()}")
+            raise TopicError(f"topic {topic} cannot be used: {found.error.str()}")
         self.next: dict[int, int] = dict.fromkeys(found.partitions, OFFSET_BEGINNING)
         """Partition -> the offset at which reading goes on."""
 
@@ -299,22 +294,12 @@ class Log:
         Raises:
             ReplayError: Kafka fell silent, or refuses.
         """
-        self._consumer.assign([TopicPartition(self._topic, *place) for place in self.next.items()])
-        unread = set(self.next)
-        while unread:
-            message = self._consumer.poll(SILENCE_SECONDS)
-            if message is None:
-                raise ReplayError(
-                    f"Kafka sent nothing of topic {self._topic} for {SILENCE_SECONDS:.0f} s; is a broker down?"
-                )
+        for message in read_to_end(
+            self._consumer, self._topic, [TopicPartition(self._topic, *at) for at in self.next.items()]
+        ):
             partition, offset = _place(message)
-            if (error := message.error()) is None:
-                self.next[partition] = offset + 1
-                yield message
-            elif error.code() == KafkaError._PARTITION_EOF:
-                unread.discard(partition)
-            else:
-                raise ReplayError(f"topic {self._topic} cannot be read: {error.str()}")
+            self.next[partition] = offset + 1
+            yield message
 
     def read_again(self) -> Iterator[Message]:
         """Read from the start."""

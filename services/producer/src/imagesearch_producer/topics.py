@@ -40,8 +40,8 @@ def messages(
     consumer = open_consumer(kafka, faults)
     try:
         partitions = partitions_of(consumer, kafka, topic, faults, connect_seconds)
-        consumer.assign(_starts(consumer, topic, partitions, since, connect_seconds))
-        yield from _read_to_end(consumer, topic, unread=set(partitions))
+        starts = _starts(consumer, topic, partitions, since, connect_seconds)
+        yield from (message for message in read_to_end(consumer, topic, starts) if message.key() is not None)
     finally:
         consumer.close()
 
@@ -77,8 +77,8 @@ def _starts(
         raise TopicError(f"topic {topic} cannot be read: {error.args[0].str()}") from error
 
 
-def open_consumer(kafka: KafkaConnection, faults: list[KafkaError]) -> Consumer:
-    """A consumer that adds to `faults` what goes wrong while it connects."""
+def open_consumer(kafka: KafkaConnection, faults: list[KafkaError], **options: str | int) -> Consumer:
+    """A consumer that adds to `faults` what goes wrong while it connects; `options` are librdkafka's, `_` for its dots."""
     try:
         return Consumer(
             {
@@ -89,6 +89,7 @@ def open_consumer(kafka: KafkaConnection, faults: list[KafkaError]) -> Consumer:
                 "queued.max.messages.kbytes": 2 * 1024,  # of a partition; the default is thirty times that
                 "error_cb": faults.append,
                 "log_level": 0,  # it would repeat each fault at each attempt
+                **{name.replace("_", "."): value for name, value in options.items()},
             }
         )
     except KafkaException as error:
@@ -113,15 +114,21 @@ def partitions_of(
     return list(found.partitions)
 
 
-def _read_to_end(consumer: Consumer, topic: str, *, unread: set[int]) -> Iterator[Message]:
+def read_to_end(consumer: Consumer, topic: str, starts: list[TopicPartition]) -> Iterator[Message]:
+    """Yield every message of these partitions from where they start, until each has come to its present end.
+
+    Raises:
+        TopicError: Kafka falls silent, or refuses.
+    """
+    consumer.assign(starts)
+    unread = {each.partition for each in starts}
     while unread:
         message = consumer.poll(SILENCE_SECONDS)
         if message is None:
             raise TopicError(f"Kafka sent nothing of topic {topic} for {SILENCE_SECONDS:.0f} s; is a broker down?")
         error = message.error()
         if error is None:
-            if message.key() is not None:
-                yield message
+            yield message
         elif error.code() == KafkaError._PARTITION_EOF:
             unread.discard(message.partition() or 0)
         else:

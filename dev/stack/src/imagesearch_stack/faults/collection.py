@@ -6,13 +6,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Final, Literal, NamedTuple, Self
 
 import numpy as np
 import psutil
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
+from confluent_kafka.admin import AdminClient
 from elasticsearch import Elasticsearch
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import DeadLetter
@@ -23,6 +23,7 @@ from imagesearch_stack import StackError, census, downloads, provision, servers
 from imagesearch_stack.faults.audit import Books, Document
 from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, own_memory
+from imagesearch_stack.repeating import repeating
 
 NAMESPACE: Final = "faults"
 LOOPBACK: Final = ("127.0.0.0/8",)
@@ -185,7 +186,7 @@ class Collection:
             encoder_url="http://127.0.0.1:1",
         )
         self._client = Elasticsearch(lab.elasticsearch)
-        self._create_topics()
+        provision.create_topics(self.kafka, self.topic)
         settings = EmbedderSettings(
             kafka_bootstrap_servers=self.kafka,
             topic=self.topic,
@@ -224,19 +225,6 @@ class Collection:
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.kafka, "log_level": 0})
-
-    def _create_topics(self) -> None:
-        provision.create_topics(self.kafka, self.topic)
-        if (state_topic := getattr(names, "state_topic", None)) is None:
-            return
-        try:
-            topic = NewTopic(
-                state_topic(self.topic), num_partitions=1, replication_factor=1, config={"cleanup.policy": "compact"}
-            )
-            for created in self._admin().create_topics([topic]).values():
-                created.result(KAFKA_SECONDS)
-        except KafkaException:  # it was made with the others
-            pass
 
     def produce(self, *, quota: int | None = None) -> Process:
         """Start a run of the producer over `manifest`."""
@@ -427,16 +415,5 @@ def broker(directory: Path, port: int) -> Iterator[tuple[Broker, str]]:
 def watched(embedder: Embedder, every_seconds: float = 1.0) -> Iterator[list[Memory]]:
     """What the embedder takes, noted again and again while the block runs."""
     noted: list[Memory] = []
-    done = Event()
-
-    def watch() -> None:
-        while not done.wait(every_seconds):
-            noted.append(embedder.memory())
-
-    thread = Thread(target=watch, name="memory", daemon=True)
-    thread.start()
-    try:
+    with repeating(lambda: noted.append(embedder.memory()), every_seconds):
         yield noted
-    finally:
-        done.set()
-        thread.join()
