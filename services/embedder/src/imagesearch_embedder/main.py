@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -86,13 +86,12 @@ def fill(
 ) -> None:
     """Embed into this index, until `stop` or until it is no more."""
     path, is_new = checkpoint(session, settings.checkpoint_location, index_uuid)
-    offsets = Offsets(settings)
-    if is_new:
-        offsets.forget()
-    batch = embed_batch(settings, report, last_letters(settings))
-    query = start(read(session, settings), batch, settings, path)
-    log.info("embedding %s into %s with %s", settings.topic, settings.index, settings.model_label)
-    with connect(settings) as client:
+    with connect(settings) as client, closing(Offsets(settings)) as offsets:
+        if is_new:
+            offsets.forget()
+        batch = embed_batch(settings, report, last_letters(settings))
+        query = start(read(session, settings), batch, settings, path)
+        log.info("embedding %s into %s with %s", settings.topic, settings.index, settings.model_label)
         is_there = every(RECHECK_SECONDS, lambda: exists(client, settings, index_uuid))
         while not stop.is_set() and is_there() and not query.awaitTermination(1):
             if (progress := query.lastProgress) is not None:
