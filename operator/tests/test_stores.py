@@ -14,10 +14,14 @@ from imagesearch_operator.live import Key
 from imagesearch_operator.plan import stores as planned
 from imagesearch_operator.spec import Model, Registry
 from imagesearch_operator.stores import connect
+from imagesearch_operator.stores.kafka import Topics
+from imagesearch_stack.faults.collection import broker
 from imagesearch_stack.processes import free_port
 from running import register, settings, until
 
 MODEL = ModelVersion("stores-test", "1", 8)
+LOOKS = 10
+"""Until then the operator has to see what is there; on a cluster it looks every ten seconds."""
 
 
 @pytest.fixture
@@ -69,6 +73,35 @@ async def test_topics_and_their_lag_are_seen_by_one_look(stores, kafka_bootstrap
     await stores.poll([birds])
     assert stores.observe(birds, None).topic == TopicFacts()
     await stores.drop_topics(birds)
+
+
+@pytest.mark.integration
+async def test_a_broker_that_comes_back_is_seen_again_with_its_topics_and_their_lag(tmp_path):
+    birds = collection("restarted")
+    topic, index = names.topic(birds.namespace, birds.name), names.index(birds.namespace, birds.name, MODEL.name, "1")
+    with broker(tmp_path, free_port()) as (kafka, address):
+        topics = Topics(settings(kafka_bootstrap_servers=address))
+        await topics.look()
+        await topics.create(plan.stores.topics(birds, settings()))
+        producer = Producer({"bootstrap.servers": address})
+        for number in range(5):
+            producer.produce(topic, key=f"manifest:{number}", value="{}", partition=0)
+        producer.flush(30)
+        commit(address, index, topic, 2)
+        seen = TopicFacts(True, messages=5, failed={}, lag={index: 3})
+        await topics.look()
+        assert topics.of(birds.namespace, birds.name) == seen
+
+        for _ in range(2):
+            kafka.kill()
+            await topics.look()
+            assert isinstance(topics.of(birds.namespace, birds.name), Unknown)
+            kafka.start()
+            for _ in range(LOOKS):
+                await topics.look()
+                if topics.of(birds.namespace, birds.name) == seen:
+                    break
+            assert topics.of(birds.namespace, birds.name) == seen
 
 
 @pytest.mark.integration

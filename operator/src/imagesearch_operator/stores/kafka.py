@@ -83,16 +83,15 @@ class Topics:
         """Nothing is asked yet."""
         self._address = settings.kafka_bootstrap_servers
         self._trouble: KafkaError | None = None
-        self._admin = AdminClient(
-            {
-                **settings.kafka_client,
-                "client.id": "imagesearch-operator",
-                "log_level": 0,  # it writes past our logging; what matters comes as an error
-                "error_cb": self._remember,  # type: ignore[dict-item]
-                "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
-                "reconnect.backoff.max.ms": 5_000,
-            }
-        )
+        self._options: dict[str, Any] = {
+            **settings.kafka_client,
+            "client.id": "imagesearch-operator",
+            "log_level": 0,  # it writes past our logging; what matters comes as an error
+            "error_cb": self._remember,
+            "socket.timeout.ms": int(REQUEST_SECONDS * 1000),
+            "reconnect.backoff.max.ms": 5_000,
+        }
+        self._admin = AdminClient(self._options)
         self._letters = Letters(settings.kafka_client)
         self._memory: Memory[View] = Memory(Unknown("KafkaNotAsked", "Kafka was not looked at yet."))
 
@@ -100,6 +99,9 @@ class Topics:
         """Look at Kafka anew."""
         before = self._memory.seen
         known = View() if isinstance(before, Unknown) else before
+        if known.silent or isinstance(before, Unknown):
+            # One that has seen a broker go may be refused by it for good, when it is back.
+            self._admin = AdminClient(self._options)
         await self._memory.look(lambda: self._ask(partial(self._read, known)))
 
     def of(self, namespace: str, collection: str) -> TopicFacts | Unknown:
