@@ -75,7 +75,7 @@ class Topic:
 
     def __init__(self, bootstrap_servers: str, *, messages: int = 1_000) -> None:
         self.client = {"bootstrap.servers": bootstrap_servers}
-        self.name = f"imagesearch.letters.{uuid.uuid4().hex[:12]}.failed"
+        self.name = f"imagesearch.counted.{uuid.uuid4().hex[:12]}.failed"
         self._admin = AdminClient(self.client)
         self._producer = Producer(self.client)
         self._admin.create_topics([NewTopic(self.name, 1, 1)])[self.name].result(timeout=30)

@@ -30,6 +30,7 @@ from imagesearch_producer import state, topics
 from imagesearch_producer.catalogue import SOURCE_HEADER, TAKEN_DOWN, Catalogue, digest
 from imagesearch_producer.publish import Publisher, PublishError
 from imagesearch_producer.topics import TopicError
+from imagesearch_stack import provision
 from PIL import Image
 
 PARTITIONS = 3
@@ -59,10 +60,7 @@ def topic(kafka_bootstrap_servers: str) -> str:
 @pytest.fixture(scope="module")
 def ledger(kafka_bootstrap_servers: str) -> None:
     """The topic by which Flickr's requests are shared out, as the platform has it."""
-    config = {"message.timestamp.type": "LogAppendTime", "retention.ms": str(2 * 3600 * 1000)}
-    admin = AdminClient({"bootstrap.servers": kafka_bootstrap_servers})
-    for created in admin.create_topics([NewTopic(names.FLICKR_LEDGER_TOPIC, 1, 1, config=config)]).values():
-        created.result(timeout=30)
+    provision.create_topics(kafka_bootstrap_servers, "imagesearch.default.ledger")
 
 
 def messages(bootstrap_servers: str, topic: str) -> list[tuple[bytes, bytes | None]]:
