@@ -66,7 +66,10 @@ def flickr_with_everything() -> Case:
 
 def two_sources_one_resting() -> Case:
     resting = specs.MANIFEST_SOURCE | {"suspend": True}
-    listed = {"name": "web", "manifest": {"url": "https://example.org/pictures?all", "format": "csv"}}
+    listed = {
+        "name": "web",
+        "manifest": {"url": "https://example.org/pictures?all", "format": "csv", "maxTakedownPercent": 100},
+    }
     birds = specs.collection(sources=[resting, listed])
     return birds, worlds.facts(birds), worlds.settings()
 

@@ -80,8 +80,21 @@ REFUSED = {
     "nothing to look for": (f"{FLICKR}.tags", [], "write at least one of text, tags, userId and groupId"),
     "tags with commas": (f"{FLICKR}.tags", ["dog,beach"], "write each tag as an item of its own, tags: [dog, beach]"),
     "an unknown tag mode": (f"{FLICKR}.tagMode", "some", 'supported values: "any", "all"'),
-    "a member by name": (f"{FLICKR}.userId", "nasa", "userId is Flickr's NSID, such as 44494372@N05"),
-    "a group by name": (f"{FLICKR}.groupId", "dogs", "groupId is Flickr's NSID, such as 52240257802@N01"),
+    "a member by a name with a space": (
+        f"{FLICKR}.userId",
+        "NASA on The Commons",
+        "write an NSID such as 44494372@N05",
+    ),
+    "a member at another site": (
+        f"{FLICKR}.userId",
+        "https://example.org/photos/nasa",
+        "https://www.flickr.com/photos/",
+    ),
+    "a group by a member's address": (
+        f"{FLICKR}.groupId",
+        "https://www.flickr.com/photos/dogs/",
+        "https://www.flickr.com/groups/dogs/",
+    ),
     "a licence that Flickr does not have": (f"{FLICKR}.licenses", ["MIT"], 'supported values: "CC-BY-2.0"'),
     "a date in another order": (f"{FLICKR}.minUploadDate", "31.05.2024", "write 2024-05-31"),
     "no key for Flickr": (f"{FLICKR}.apiKeySecretRef", None, "apiKeySecretRef: Required value"),
@@ -104,6 +117,11 @@ REFUSED = {
         "spec.sources",
         [{"name": "a", "manifest": {"url": "https://me:secret@example.org/a.jsonl"}}],
         "without user name and password",
+    ),
+    "a share of more than all": (
+        "spec.sources",
+        [{"name": "a", "manifest": {"url": "https://example.org/a", "maxTakedownPercent": 101}}],
+        "should be less than or equal to 100",
     ),
     "a model of no kind": ("spec.model", {}, "exactly one of name and registry: write name"),
     "a model of both kinds": (
@@ -186,6 +204,22 @@ def test_a_schedule_that_a_cron_job_takes_is_accepted_as_it_is(api: KubernetesAp
     assert stored["spec"]["sources"][0]["schedule"] == schedule
     command = ("create", "cronjob", "x", "--image", "x", f"--schedule={schedule}", "--dry-run=server", "--output=name")
     assert api.kubectl(*command).strip() == "cronjob.batch/x"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("userId", "44494372@N05"),
+        ("userId", "nasacommons"),
+        ("userId", "https://www.flickr.com/photos/nasacommons/"),
+        ("groupId", "dogs"),
+        ("groupId", "https://www.flickr.com/groups/52240257802@N01"),
+    ],
+)
+def test_a_member_and_a_group_are_named_as_flickr_names_them(api: KubernetesApi, field: str, value: str) -> None:
+    stored = dry_run(api, changed(f"{FLICKR}.{field}", value))
+
+    assert stored["spec"]["sources"][0]["flickr"][field] == value
 
 
 def test_the_server_fills_in_what_the_tests_fill_in(api: KubernetesApi) -> None:

@@ -56,6 +56,7 @@ class Manifest(_Type):
     url: str | None = None
     config_map_ref: KeyRef | None = None
     format: Literal["auto", "jsonl", "csv", "parquet"]
+    max_takedown_percent: int
 
 
 class Source(_Type):

@@ -258,7 +258,7 @@ def test_more_than_half_of_a_hundred_do_not_go_at_once_unless_it_is_meant(path: 
 
     for _ in range(2):
         with pytest.raises(
-            SourceError, match=r"lacks 51 of the 100 photos .* set the source's max_takedown_percent to 100"
+            SourceError, match=r"lacks 51 of the 100 photos .* set the source's maxTakedownPercent to 100"
         ):
             collection.run()
     assert len(collection.ids) == 200

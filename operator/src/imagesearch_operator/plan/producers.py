@@ -111,7 +111,11 @@ def _source(source: Source, settings: OperatorSettings) -> FlickrSource | Manife
     if source.manifest:
         ref = source.manifest.config_map_ref
         url = f"{MANIFEST_DIRECTORY}/{ref.key}" if ref else source.manifest.url
-        return ManifestSource(url=url or "", format=source.manifest.format)
+        return ManifestSource(
+            url=url or "",
+            format=source.manifest.format,
+            max_takedown_percent=source.manifest.max_takedown_percent,
+        )
     asked = source.flickr.model_dump(exclude={"api_key_secret_ref"}, exclude_none=True) if source.flickr else {}
     return FlickrSource(**asked, endpoint=settings.flickr_endpoint)
 

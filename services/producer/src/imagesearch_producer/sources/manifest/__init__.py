@@ -111,5 +111,5 @@ def _check_removals(source: ManifestSource, gone: int, known: int, found: int) -
     if gone and many and gone * 100 > max(gone, known) * source.max_takedown_percent:
         raise SourceError(
             f"lacks {gone} of the {known} photos that were published from it, more than {source.max_takedown_percent} %, "
-            "and nothing was taken down; if they are to go, set the source's max_takedown_percent to 100"
+            "and nothing was taken down; if they are to go, set the source's maxTakedownPercent to 100"
         )
