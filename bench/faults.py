@@ -3,10 +3,11 @@
 Plays each scenario of `imagesearch_stack.faults` with so many seeds, against servers that it starts and stops, with a
 collection of its own for each run. Prints a line a run and a table, and ends with 0 if nothing was missing, twice or
 otherwise broken. What a run came to is appended to a file at once, so that a campaign that was interrupted goes on
-where it was: runs of the same commit with the same seeds are not repeated (`--fresh` repeats them).
+where it was: runs of the same code with the same seeds are not repeated (`--fresh` repeats them).
 """
 
 import argparse
+import hashlib
 import shutil
 import signal
 import statistics
@@ -33,11 +34,17 @@ AT_ONCE = 2
 WAITING_AT_ONCE = 4
 """Likewise of runs that mostly wait; each embedder takes about 1.3 GB."""
 
+CODE = (
+    *(f"services/{name}/src" for name in ("contract", "embedder", "encoder", "fetcher", "producer")),
+    "dev/stack/src/imagesearch_stack/faults",
+    "requirements.lock",
+)
+
 
 class Row(BaseModel):
     """A line of the results file: what was asked for, and what came out."""
 
-    commit: str
+    code: str
     outage_seconds: float
     outcome: Outcome
 
@@ -46,7 +53,7 @@ def main() -> None:
     """Play what was asked for and is not known yet; tell of all of it."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does, and leaves as little behind
     asked = arguments()
-    commit = head()
+    code = code_under_test()
     asked.results.parent.mkdir(parents=True, exist_ok=True)
     if asked.fresh:
         asked.results.unlink(missing_ok=True)
@@ -55,7 +62,7 @@ def main() -> None:
     known = {
         (row.outcome.scenario, row.outcome.seed): row.outcome
         for row in read(asked.results)
-        if (row.commit, row.outage_seconds) == (commit, asked.outage_seconds)
+        if (row.code, row.outage_seconds) == (code, asked.outage_seconds)
     }
     outcomes = [known[each] for each in wanted if each in known]
     left = [each for each in wanted if each not in known]
@@ -64,12 +71,12 @@ def main() -> None:
     if left:
         with lab() as made, asked.results.open("a") as results:
             for outcome in campaign(left, made, asked.outage_seconds, asked.at_once):
-                row = Row(commit=commit, outage_seconds=asked.outage_seconds, outcome=outcome)
+                row = Row(code=code, outage_seconds=asked.outage_seconds, outcome=outcome)
                 results.write(row.model_dump_json() + "\n")
                 results.flush()
                 outcomes.append(outcome)
                 print(f"{len(outcomes):4}/{len(wanted)} {line(outcome)}", flush=True)
-    Console(width=None if sys.stdout.isatty() else 160).print(table(outcomes, commit))
+    Console(width=None if sys.stdout.isatty() else 160).print(table(outcomes, code))
     for outcome in outcomes:
         for what in outcome.broken:
             print(f"BROKEN {outcome.scenario} --seed {outcome.seed}: {what} (logs: {outcome.logs})")
@@ -92,10 +99,16 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def head() -> str:
-    """The commit that is checked out, with a sign where files differ from it."""
-    described = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    return subprocess.run(described, cwd=Path(__file__).parent, capture_output=True, text=True).stdout.strip()
+def code_under_test() -> str:
+    """A digest of the files that take part in a run, as they are on disk; a change elsewhere repeats no run."""
+    files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *CODE]
+    root = Path(__file__).parent.parent
+    listed = subprocess.run(files, cwd=root, capture_output=True, text=True, check=True).stdout
+    digest = hashlib.sha256()
+    for name in sorted(set(filter(None, listed.split("\0")))):
+        if (root / name).is_file():
+            digest.update(f"{name}\0{hashlib.sha256((root / name).read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:12]
 
 
 def read(results: Path) -> Iterator[Row]:
@@ -184,9 +197,9 @@ def line(outcome: Outcome) -> str:
     )
 
 
-def table(outcomes: Sequence[Outcome], commit: str) -> Table:
+def table(outcomes: Sequence[Outcome], code: str) -> Table:
     """A row for each scenario; numbers of pictures are sums over its runs."""
-    shown = Table(title=f"bench/faults at {commit}", title_justify="left")
+    shown = Table(title=f"bench/faults of code {code}", title_justify="left")
     for heading in (
         *("scenario", "runs", "published", "indexed", "dead", "missing", "duplicate", "broken", "restarts"),
         *("recovery s", "driver MiB", "workers MiB", "requests/s"),
