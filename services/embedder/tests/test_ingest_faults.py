@@ -26,7 +26,7 @@ def lab(
     )
 
 
-@pytest.mark.parametrize("scenario", ["kill-driver", "broker-restart", "es-all"])
+@pytest.mark.parametrize("scenario", ["kill-worker", "broker-restart", "es-503"])
 def test_nothing_is_missing_and_nothing_is_twice(lab: Lab, scenario: str) -> None:
     outcome = play(scenario, 1, lab, outage_seconds=0)
     assert outcome.broken == (), outcome
