@@ -66,7 +66,9 @@ def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:
     app.include_router(router)
     problems.install(app)
     web.install(app, settings.web_dir)
-    app.add_middleware(BodyLimit, default=64 * 1024, limits={"/image_search": body_limit(settings)})
+    app.add_middleware(
+        BodyLimit, default=64 * 1024, limits=dict.fromkeys(("/image_search", "/search"), body_limit(settings))
+    )
     app.add_middleware(Headers)  # last added is outermost: its clock sees everything
     app.openapi = partial(openapi.cached, app)  # type: ignore[method-assign]
     return app
