@@ -4,11 +4,14 @@ The encoder server is the real HTTP side of the encoder service; only its model 
 a vector has four numbers, for dog (or red), cat (green), boat (blue) and anything else.
 """
 
+import operator
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -127,20 +130,85 @@ class FakeIndex:
         self._check()
         return {index: len(self.documents[index]) for index in indices if self.documents[index]}
 
-    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
+    async def vectors(self, index: str, ids: Sequence[str]) -> dict[str, bytes]:
+        self._check()
+        known = self.documents[index]
+        return {key: known[key]["vector"].astype("<f4").tobytes() for key in ids if key in known}
+
+    async def search(self, index: str, bodies: Sequence[Mapping[str, Any]], *, preference: str) -> list[dict[str, Any]]:
         self._check()
         self.searched.append(index)
         if index not in self.documents:
             raise IndexMissingError(index)
-        query = np.array(body["knn"]["query_vector"])
-        scored = [
-            {"_id": key, "_score": float((1 + document["vector"] @ query) / 2), "_source": document["source"]}
-            for key, document in self.documents[index].items()
-        ]
-        scored.sort(key=lambda hit: (-hit["_score"], hit["_id"]))
-        nearest = scored[: body["knn"]["k"]]
-        page = nearest[body["from"] : body["from"] + body["size"]]
-        return {"hits": {"total": {"value": len(nearest)}, "hits": page}}
+        return [answer(self.documents[index], body) for body in bodies]
+
+
+def answer(documents: dict[str, dict[str, Any]], body: Mapping[str, Any]) -> dict[str, Any]:
+    """What Elasticsearch answers to the bodies that the search API sends."""
+    if knn := body.get("knn"):
+        query = np.array(knn["query_vector"])
+        scores = {
+            key: float((1 + document["vector"] @ query) / 2)
+            for key, document in documents.items()
+            if passes(document["source"], {"bool": {"filter": knn.get("filter", [])}})
+        }
+        scores = dict(sorted(scores.items(), key=lambda each: (-each[1], each[0]))[: knn["k"]])
+    else:
+        scores = {key: 1.0 for key, document in documents.items() if passes(document["source"], body["query"])}
+    found = [{"_id": key, "_score": score, **documents[key], "fields": {"id": [key]}} for key, score in scores.items()]
+    for hit in found:
+        hit["_source"] = hit.pop("source")
+    for [(field, order)] in reversed([list(each.items()) for each in body.get("sort", [])]):
+        found.sort(key=partial(place, field), reverse=(order if isinstance(order, str) else order["order"]) == "desc")
+    start = body.get("from", 0)
+    counted = {
+        name: {"buckets": buckets(found, next(iter(wanted.values())))} for name, wanted in body.get("aggs", {}).items()
+    }
+    return {
+        "hits": {"total": {"value": len(found)}, "hits": found[start : start + body["size"]]},
+        "aggregations": counted,
+    }
+
+
+def place(field: str, hit: dict[str, Any]) -> Any:
+    return hit["_score"] if field == "_score" else hit["_source"].get(field) or ""
+
+
+def passes(source: dict[str, Any], query: Mapping[str, Any]) -> bool:
+    [(kind, asked)] = query.items()
+    match kind:
+        case "bool":
+            return all(passes(source, clause) for clause in [*asked.get("must", []), *asked.get("filter", [])])
+        case "ids":
+            return source["id"] in asked["values"]
+        case "multi_match":
+            words = f"{source.get('title', '')} {' '.join(source.get('tags', []))}".lower().split()
+            return all(word in words for word in asked["query"].lower().split())
+    [(field, wanted)] = asked.items()
+    values = source.get(field) if isinstance(source.get(field), list) else [source.get(field)]
+    match kind:
+        case "terms":
+            return any(value in wanted for value in values)
+        case "term":
+            return wanted in values
+        case "range":
+            bounds = {"gte": operator.ge, "lte": operator.le, "lt": operator.lt}
+            return values[0] is not None and all(bounds[name](values[0], bound) for name, bound in wanted.items())
+    raise AssertionError(f"nobody told this index what {kind} is")
+
+
+def buckets(found: list[dict[str, Any]], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    values = Counter(
+        value
+        for hit in found
+        for each in [hit["_source"].get(wanted["field"])]
+        for value in (each if isinstance(each, list) else [each])
+        if value is not None
+    )
+    if "calendar_interval" in wanted:
+        years = Counter(moment[:4] for moment in values.elements())
+        return [{"key": 0, "key_as_string": year, "doc_count": years[year]} for year in sorted(years)]
+    return [{"key": value, "doc_count": count} for value, count in values.most_common()]
 
 
 class FakeTime:

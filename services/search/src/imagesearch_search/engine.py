@@ -6,6 +6,7 @@ A search by words goes on without its encoder: what has the words is found all t
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from imagesearch_contract.dead_letter import Reason
@@ -159,7 +160,7 @@ class SearchEngine:
                 # The collection moved to another index since it was looked up; that may speak another language.
                 self.collections.forget(namespace, name)
                 continue
-            total, end = len(found[None].pictures), options.from_ + options.size
+            total = len(found[None].pictures)
             return SearchResponse(
                 collection=query.collection_label(namespace, name, self._settings.default_namespace),
                 model=target.model,
@@ -168,7 +169,7 @@ class SearchEngine:
                 size=options.size,
                 total=total,
                 available=found[None].available,
-                next_from=end if end < total and end + options.size <= self._settings.max_depth else None,
+                next_from=query.next_from(options, total, self._settings.max_depth),
                 degraded=degraded,
                 hits=hits,
                 facets=facets,

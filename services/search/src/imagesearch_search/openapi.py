@@ -20,7 +20,9 @@ def document(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document of `app`: problems under their own media type, the hand-read request bodies named."""
     api = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = api["components"]["schemas"]
-    schemas["ImageSearchRequest"] = ImageSearchRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+    by_hand = ImageSearchRequest.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= by_hand.pop("$defs", {})
+    schemas["ImageSearchRequest"] = by_hand
     for path in api["paths"].values():
         for operation in path.values():
             for status, response in operation["responses"].items():

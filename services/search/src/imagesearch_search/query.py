@@ -83,6 +83,12 @@ def check_depth(page: Page, max_depth: int) -> None:
         raise Problem(TOO_DEEP, detail, errors=[ProblemError(pointer="#/from", detail=detail)])
 
 
+def next_from(page: Page, total: int, max_depth: int) -> int | None:
+    """`from` of the page after this one; None where nothing is left, or it would end past the bound."""
+    end = page.from_ + page.size
+    return end if end < total and end + page.size <= max_depth else None
+
+
 def picture_of_base64(text: str, max_bytes: int, field: str = "image_base64") -> bytes:
     """The bytes of a picture given as base64 or as a `data:` URL.
 
