@@ -49,15 +49,19 @@ class Page(BaseModel):
     )
 
 
+Moment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right")]
+"""In this order: a moment at midnight would pass for a day."""
+
+
 class DateRange(BaseModel):
     """From when to when, both included; one may be left out."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
-    from_: date | AwareDatetime | None = Field(
+    from_: Moment | None = Field(
         default=None, alias="from", description="A day (UTC), or a moment with its time zone.", examples=["2024-01-01"]
     )
-    to: date | AwareDatetime | None = Field(default=None, description="Likewise; a day counts to its end.")
+    to: Moment | None = Field(default=None, description="Likewise; a day counts to its end.")
 
 
 Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...], Field(max_length=50)]
