@@ -7,10 +7,12 @@ a vector has four numbers, for dog (or red), cat (green), boat (blue) and anythi
 import operator
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -20,18 +22,20 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from elasticsearch import Elasticsearch
 from fastapi import FastAPI
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
-from imagesearch_contract.index import IndexMeta, index_body
-from imagesearch_contract.settings import EncoderServiceSettings, SearchSettings
+from imagesearch_contract.index import IndexMeta, document, index_body
+from imagesearch_contract.record import ImageRecord
+from imagesearch_contract.settings import ElasticsearchSettings, EncoderServiceSettings, SearchSettings
 from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.fetch import FetchError
 from imagesearch_search.app import create_app
 from imagesearch_search.encoder_client import EncoderClient
 from imagesearch_search.encoder_http import EncoderHttp
 from imagesearch_search.engine import SearchEngine
-from imagesearch_search.index_client import IndexMissingError, unavailable
+from imagesearch_search.index_client import ElasticsearchIndex, IndexMissingError, connect, unavailable
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
@@ -208,7 +212,44 @@ def buckets(found: list[dict[str, Any]], wanted: Mapping[str, Any]) -> list[dict
     if "calendar_interval" in wanted:
         years = Counter(moment[:4] for moment in values.elements())
         return [{"key": 0, "key_as_string": year, "doc_count": years[year]} for year in sorted(years)]
-    return [{"key": value, "doc_count": count} for value, count in values.most_common()]
+    return [
+        {"key": value, "doc_count": count}
+        for value, count in sorted(values.items(), key=lambda each: (-each[1], each[0]))
+    ]
+
+
+class RealIndex(ElasticsearchIndex):
+    """The real one, filled as the one in memory is."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(connect(ElasticsearchSettings(elasticsearch_url=url)))
+        self.alias: dict[str, str] = {}
+        self._filler = Elasticsearch(url)
+
+    def add(self, name: str, encoder_url: str) -> str:
+        meta = IndexMeta(
+            namespace="default",
+            collection=name,
+            model_name=MODEL[0],
+            model_version=MODEL[1],
+            dims=4,
+            encoder_url=encoder_url,
+        )
+        index = f"default.{name}.{uuid.uuid4().hex[:8]}"
+        self._filler.indices.create(index=index, **index_body(meta, quantization="none"))
+        self._filler.indices.put_alias(index=index, name=names.alias("default", name))
+        self.alias[names.alias("default", name)] = index
+        return index
+
+    def put(self, index: str, image_id: str, vector: np.ndarray, **fields: Any) -> None:
+        record = ImageRecord(id=image_id, url=f"http://pictures.example/{image_id}", **fields)
+        source = document(record, vector.tolist(), model="tiny/1", indexed_at=datetime.now(UTC))
+        self._filler.index(index=index, id=image_id, document=source, refresh=True)
+
+    async def close(self) -> None:
+        self._filler.indices.delete(index=",".join(self.alias.values()))
+        self._filler.close()
+        await self._client.close()
 
 
 class FakeTime:
@@ -267,13 +308,32 @@ def encoder(encoder_server: tuple[str, list[FakeEncoder]]) -> FakeEncoder:
 
 
 @pytest.fixture
-def index(encoder: FakeEncoder) -> FakeIndex:
+def zoo_in_memory(encoder: FakeEncoder) -> FakeIndex:
     """Holds the collection `zoo`, with a dog, a cat and a boat."""
     fake = FakeIndex()
-    zoo = fake.add("zoo", encoder.url)
-    for name in AXES:
-        fake.put(zoo, f"test:{name}", text_vector(name), title=f"A {name}")
+    populate(fake, encoder)
     return fake
+
+
+@pytest.fixture
+async def zoo_on_elasticsearch(elasticsearch_url: str, encoder: FakeEncoder) -> AsyncIterator[RealIndex]:
+    """The same on a real server."""
+    real = RealIndex(elasticsearch_url)
+    populate(real, encoder)
+    yield real
+    await real.close()
+
+
+def populate(index: FakeIndex | RealIndex, encoder: FakeEncoder) -> None:
+    zoo = index.add("zoo", encoder.url)
+    for name in AXES:
+        index.put(zoo, f"test:{name}", text_vector(name), title=f"A {name}")
+
+
+@pytest.fixture
+def index(zoo_in_memory: FakeIndex) -> FakeIndex:
+    """Which of the two is searched."""
+    return zoo_in_memory
 
 
 @pytest.fixture
