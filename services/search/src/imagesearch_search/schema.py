@@ -97,6 +97,11 @@ class Options(Page):
         default="relevance",
         description="`newest` and `oldest` order the pictures that were found by their date of upload.",
     )
+    matches: Literal["all", "strong"] = Field(
+        default="all",
+        description="`strong` leaves out what is hardly like the query, and may find nothing. Where that cannot be told "
+        "yet, in a new collection, it leaves out nothing.",
+    )
     facets: tuple[FacetName, ...] = Field(
         default=(),
         max_length=7,
@@ -195,6 +200,11 @@ class Hit(BaseModel):
         description="Likeness of query and picture: `(1 + cosine) / 2`. It is no probability, and its usual range differs "
         "from model to model. Null where nothing was asked for, and for a picture that was found by its words alone.",
     )
+    match: Literal["strong", "weak"] | None = Field(
+        default=None,
+        description="Whether it is more like the query than pictures of the collection are by chance; null where nothing was "
+        "asked for, or it cannot be told.",
+    )
     has_words: bool = Field(
         default=False, description="Whether its title, tags, description or author have the words that were asked for."
     )
@@ -219,6 +229,7 @@ class Hit(BaseModel):
 HIT_EXAMPLE: Final[dict[str, Any]] = {
     "id": "flickr:53466812",
     "score": 0.634,
+    "match": "strong",
     "has_words": True,
     "url": "https://live.staticflickr.com/65535/53466812_z.jpg",
     "thumbnail_url": "https://live.staticflickr.com/65535/53466812_n.jpg",
@@ -264,6 +275,7 @@ class SearchResponse(BaseModel):
                 "size": 1,
                 "total": 1000,
                 "available": 84213,
+                "strong": 37,
                 "next_from": 1,
                 "hits": [HIT_EXAMPLE],
                 "facets": {"license": [{"value": "CC-BY-2.0", "count": 712}, {"value": "CC0-1.0", "count": 288}]},
@@ -282,6 +294,10 @@ class SearchResponse(BaseModel):
     )
     available: int = Field(description="Pictures of the collection that pass the filters.")
     next_from: int | None = Field(description="`from` of the next page of the same size; null when there is none.")
+    strong: int | None = Field(
+        default=None,
+        description="How many of `total` are strong matches: 0 where nothing matches; null where it cannot be told.",
+    )
     degraded: bool = Field(
         default=False,
         description="The encoder did not answer: these pictures were found by their words alone. Ask again in a moment.",
