@@ -1,0 +1,149 @@
+"""The calibration of each index that is searched: made in the background from a random sample, and kept for minutes.
+
+A search takes what there is and never waits: until the first calibration of its index is there, it has no verdicts.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
+
+import numpy as np
+from imagesearch_contract.index import VECTOR_FIELD
+
+from imagesearch_search.calibration import GENERIC_TEXTS, Calibration, Vectors, calibrate
+from imagesearch_search.index_client import IndexMissingError
+from imagesearch_search.problems import Problem
+
+SAMPLE_SIZE: Final = 1000
+PART: Final = 50
+"""Pictures a request: to read 50 vectors from JSON keeps the event loop from other searches for some milliseconds."""
+KEPT_SECONDS: Final = 600.0
+SMALL_KEPT_SECONDS: Final = 60.0
+"""For a collection that is no larger than its sample: it may grow out of it soon, and is read in no time."""
+RETRY_SECONDS: Final = 10.0
+CAPACITY: Final = 32
+"""Calibrations; 1000 vectors of 512 dims take 2 MiB."""
+
+log = logging.getLogger(__name__)
+
+EncodeText = Callable[[str], Awaitable[bytes]]
+"""The vector of a text, as little-endian float32; raises `Problem`."""
+
+
+class Searchable(Protocol):
+    """`Index`, as far as it is needed here."""
+
+    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
+        """The answer to a search; raises `IndexMissingError` or `Problem`."""
+        ...
+
+
+class Kept(NamedTuple):
+    """What is known of one index, and when to look anew."""
+
+    calibration: Calibration | None
+    until: float
+
+
+class Background:
+    """The calibrations of the indices that are searched, least recently used out. Close it before the index's client."""
+
+    def __init__(self, index: Searchable, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._index = index
+        self._clock = clock
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    def calibration(self, index: str, encode: EncodeText) -> Calibration | None:
+        """What is known now: None the first time, and for a collection of a few pictures. Never waits.
+
+        What is missing or old is made anew in the background, once for all who ask.
+
+        Args:
+            index: the concrete index, not its alias: another model's scores would say nothing.
+            encode: encodes a text with the index's model. It is asked for the same few texts each time and may know
+                their vectors.
+        """
+        kept = self._kept.get(index, Kept(None, -math.inf))
+        if self._clock() >= kept.until and index not in self._under_way:
+            # A try that fails leaves this as it is: the old calibration, and a while until the next try.
+            kept = Kept(kept.calibration, self._clock() + RETRY_SECONDS)
+            self._under_way[index] = task = asyncio.create_task(self._renew(index, encode))
+            task.add_done_callback(lambda _: self._under_way.pop(index))
+        self._keep(index, kept)
+        return kept.calibration
+
+    async def settled(self) -> None:
+        """Return when nothing is under way."""
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    async def close(self) -> None:
+        """Stop what is under way."""
+        for task in self._under_way.values():
+            task.cancel()
+        await self.settled()
+
+    async def _renew(self, index: str, encode: EncodeText) -> None:
+        try:
+            sample, population = await fetch_sample(self._index, index)
+            texts = [np.frombuffer(await encode(text), dtype="<f4") for text in GENERIC_TEXTS]
+        except IndexMissingError:
+            return  # its collection moved to another
+        except Problem as problem:
+            log.warning("The searches of %s cannot be calibrated: %s", index, problem.detail)
+            return
+        calibration = await asyncio.to_thread(calibrate, sample, np.stack(texts))
+        seconds = KEPT_SECONDS if population > len(sample) else SMALL_KEPT_SECONDS
+        self._keep(index, Kept(calibration, self._clock() + seconds))
+
+    def _keep(self, index: str, kept: Kept) -> None:
+        self._kept[index] = kept
+        self._kept.move_to_end(index)
+        while len(self._kept) > CAPACITY:
+            self._kept.popitem(last=False)
+
+
+async def fetch_sample(elasticsearch: Searchable, index: str) -> tuple[Vectors, int]:
+    """Random pictures of an index, at most `SAMPLE_SIZE`, and how many it has.
+
+    They are the same for whoever asks, as long as the index does not change: the replicas of the API agree.
+
+    Returns:
+        (n, dims), unit length, and the number of pictures.
+
+    Raises:
+        IndexMissingError: there is no such index.
+        Problem: Elasticsearch does not answer.
+    """
+    vectors: list[list[float]] = []
+    population = SAMPLE_SIZE
+    while len(vectors) < min(SAMPLE_SIZE, population):
+        answer = await elasticsearch.search(index, sample_body(len(vectors)), preference="background")
+        population = answer["hits"]["total"]["value"]
+        part = [hit["fields"][VECTOR_FIELD] for hit in answer["hits"]["hits"]]
+        if not part:
+            break
+        vectors.extend(part)
+    return np.array(vectors, dtype=np.float32), population
+
+
+def sample_body(start: int) -> dict[str, Any]:
+    """The body of one part of a sample. The vectors come as `fields`: new indices leave them out of `_source`."""
+    return {
+        "query": {
+            "function_score": {
+                "query": {"exists": {"field": VECTOR_FIELD}},
+                "random_score": {"seed": 0, "field": "_seq_no"},
+                "boost_mode": "replace",
+            }
+        },
+        "from": start,
+        "size": PART,
+        "track_total_hits": True,
+        "_source": False,
+        "fields": [VECTOR_FIELD],
+    }
