@@ -159,7 +159,10 @@ def answer(documents: dict[str, dict[str, Any]], body: Mapping[str, Any]) -> dic
         scores = dict(sorted(scores.items(), key=lambda each: (-each[1], each[0]))[: knn["k"]])
     else:
         scores = {key: 1.0 for key, document in documents.items() if passes(document["source"], body["query"])}
-    found = [{"_id": key, "_score": score, **documents[key], "fields": {"id": [key]}} for key, score in scores.items()]
+    found = [
+        {"_id": key, "_score": score, **documents[key], "fields": fields(key, documents)}
+        for key, score in scores.items()
+    ]
     for hit in found:
         hit["_source"] = hit.pop("source")
     for [(field, order)] in reversed([list(each.items()) for each in body.get("sort", [])]):
@@ -174,6 +177,10 @@ def answer(documents: dict[str, dict[str, Any]], body: Mapping[str, Any]) -> dic
     }
 
 
+def fields(key: str, documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {"id": [key], "embedding": documents[key]["vector"].tolist()}
+
+
 def place(field: str, hit: dict[str, Any]) -> Any:
     return hit["_score"] if field == "_score" else hit["_source"].get(field) or ""
 
@@ -185,6 +192,8 @@ def passes(source: dict[str, Any], query: Mapping[str, Any]) -> bool:
             return all(passes(source, clause) for clause in [*asked.get("must", []), *asked.get("filter", [])])
         case "ids":
             return source["id"] in asked["values"]
+        case "function_score" | "exists":
+            return True
         case "multi_match":
             words = f"{source.get('title', '')} {' '.join(source.get('tags', []))}".lower().split()
             return all(word in words for word in asked["query"].lower().split())
@@ -370,9 +379,11 @@ def app(settings: SearchSettings, index: FakeIndex, web: FakeWeb, passing: FakeT
     async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
         async with aiohttp.ClientSession() as session:
             client = EncoderClient(session, settings.encoder_timeout_seconds)
-            yield SearchEngine(
+            engine = SearchEngine(
                 settings, index=index, encoder=client, fetch=web.fetch, sleep=passing.sleep, clock=passing.clock
             )
+            yield engine
+            await engine.close()
 
     return create_app(settings, connect)
 

@@ -3,6 +3,7 @@
 Each test runs over the index in memory, and over a real Elasticsearch: so the one is known to answer as the other.
 """
 
+import asyncio
 import base64
 
 import numpy as np
@@ -150,6 +151,34 @@ async def test_the_pages_of_a_search_fit_together_while_pictures_come(api, put):
     third = await found(api, {"text": "dog"}, size=10, keyword_weight=0, **{"from": 20})
 
     assert len({*first, *second, *third}) == 30
+
+
+async def calibrated(api, *terms, **body):
+    """The answer once the collection is calibrated, which the first search begins."""
+    for _ in range(200):
+        answer = (await search(api, *terms, **body, keyword_weight=0)).json()
+        if answer["strong"] is not None:
+            return answer
+        await asyncio.sleep(0.05)
+    raise AssertionError("it was never calibrated")
+
+
+@pytest.fixture
+def anything(put):
+    """Pictures of nothing in particular, and one dog more."""
+    chance = np.random.default_rng(0)
+    for number in range(30):
+        put(f"test:any-{number}", *chance.normal(scale=0.2, size=3), 1)
+    put("test:puppy", 9, 1, 0, 0)
+
+
+@pytest.mark.usefixtures("anything")
+async def test_what_matches_comes_first_and_is_told_from_what_is_near_by_chance(api):
+    answer = await calibrated(api, {"text": "dog"})
+
+    assert [hit["id"] for hit in answer["hits"] if hit["match"] == "strong"] == ["test:dog", "test:puppy"]
+    assert answer["strong"] == 2
+    assert await found(api, {"text": "dog"}, keyword_weight=0, matches="strong") == ["dog", "puppy"]
 
 
 async def gone(request):

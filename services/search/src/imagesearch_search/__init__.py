@@ -3,7 +3,8 @@
 - `schema`: what the API takes and answers, as written in `openapi.json`
 - `query`, `bodies`, `ranking`: what was asked, what Elasticsearch is asked, and one order out of its answers; pure
 - `engine`: one search from the query to the page of hits
-- `collections`, `index_client`, `encoder_client`, `recent`: what the engine asks
+- `query_vectors`, `rankings`, `calibration`, `background`: the vector of a query, the order of its answers, which of them match
+- `collections`, `index_client`, `encoder_client`, `recent`: what these ask
 - `problems`, `middleware`, `routes`, `app`, `main`: HTTP around it
 - `serving`: the encoder service (Ray Serve), the other process
 """

@@ -37,12 +37,16 @@ async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), trust_env=False) as session,
         Fetcher(replace(FetchPolicy.of(settings), host_wait_seconds=0.0)) as fetcher,  # somebody is waiting
     ):
-        yield SearchEngine(
+        engine = SearchEngine(
             settings,
             index=ElasticsearchIndex(client),
             encoder=EncoderClient(session, settings.encoder_timeout_seconds),
             fetch=fetcher.fetch,
         )
+        try:
+            yield engine
+        finally:
+            await engine.close()
 
 
 def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:

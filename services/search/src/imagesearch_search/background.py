@@ -8,13 +8,14 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from imagesearch_contract.index import VECTOR_FIELD
+from numpy.typing import NDArray
 
-from imagesearch_search.calibration import GENERIC_TEXTS, Calibration, Vectors, calibrate
+from imagesearch_search.calibration import GENERIC_TEXTS, MIN_SAMPLE, Calibration, Vectors, calibrate
 from imagesearch_search.index_client import IndexMissingError
 from imagesearch_search.problems import Problem
 
@@ -37,8 +38,8 @@ EncodeText = Callable[[str], Awaitable[bytes]]
 class Searchable(Protocol):
     """`Index`, as far as it is needed here."""
 
-    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
-        """The answer to a search; raises `IndexMissingError` or `Problem`."""
+    async def search(self, index: str, bodies: Sequence[Mapping[str, Any]], *, preference: str) -> list[dict[str, Any]]:
+        """The answers to several searches at once; raises `IndexMissingError` or `Problem`."""
         ...
 
 
@@ -90,15 +91,19 @@ class Background:
     async def _renew(self, index: str, encode: EncodeText) -> None:
         try:
             sample, population = await fetch_sample(self._index, index)
-            texts = [np.frombuffer(await encode(text), dtype="<f4") for text in GENERIC_TEXTS]
+            texts = await self._texts(encode) if len(sample) >= MIN_SAMPLE else []
         except IndexMissingError:
             return  # its collection moved to another
         except Problem as problem:
             log.warning("The searches of %s cannot be calibrated: %s", index, problem.detail)
             return
-        calibration = await asyncio.to_thread(calibrate, sample, np.stack(texts))
+        calibration = await asyncio.to_thread(calibrate, sample, np.stack(texts)) if texts else None
         seconds = KEPT_SECONDS if population > len(sample) else SMALL_KEPT_SECONDS
         self._keep(index, Kept(calibration, self._clock() + seconds))
+
+    async def _texts(self, encode: EncodeText) -> list[NDArray[np.float32]]:
+        """One after the other: people who search go first."""
+        return [np.frombuffer(await encode(text), dtype="<f4") for text in GENERIC_TEXTS]
 
     def _keep(self, index: str, kept: Kept) -> None:
         self._kept[index] = kept
@@ -122,7 +127,7 @@ async def fetch_sample(elasticsearch: Searchable, index: str) -> tuple[Vectors, 
     vectors: list[list[float]] = []
     population = SAMPLE_SIZE
     while len(vectors) < min(SAMPLE_SIZE, population):
-        answer = await elasticsearch.search(index, sample_body(len(vectors)), preference="background")
+        [answer] = await elasticsearch.search(index, [sample_body(len(vectors))], preference="background")
         population = answer["hits"]["total"]["value"]
         part = [hit["fields"][VECTOR_FIELD] for hit in answer["hits"]["hits"]]
         if not part:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from imagesearch_contract import names
 from imagesearch_contract.index import IndexMeta, IndexMetaError
 
+from imagesearch_search.encoder_client import Encoder
 from imagesearch_search.index_client import Index
 from imagesearch_search.problems import INDEX_UNREADABLE, UNKNOWN_COLLECTION, Problem
 from imagesearch_search.query import collection_label
@@ -27,6 +28,11 @@ class Collection:
     def model(self) -> str:
         """`<name>/<version>`, as the encoder names it."""
         return self.meta.model_label
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that speaks its language."""
+        return Encoder(self.meta.encoder_url, self.model, self.meta.dims)
 
 
 class Collections:

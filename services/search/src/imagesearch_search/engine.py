@@ -7,16 +7,18 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final
 
+import numpy as np
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.settings import SearchSettings
 from imagesearch_fetcher.fetch import FetchError
 
 from imagesearch_search import bodies, query, ranking
-from imagesearch_search.bodies import Body
+from imagesearch_search.background import Background
+from imagesearch_search.calibration import Scale
 from imagesearch_search.collections import Collection, Collections
-from imagesearch_search.encoder_client import Encoder, EncoderClient
+from imagesearch_search.encoder_client import EncoderClient
 from imagesearch_search.index_client import Index, IndexMissingError
 from imagesearch_search.problems import (
     ENCODER_OVERLOADED,
@@ -26,18 +28,9 @@ from imagesearch_search.problems import (
     Problem,
 )
 from imagesearch_search.query import Wanted
-from imagesearch_search.ranking import Ranked
-from imagesearch_search.recent import Recent
-from imagesearch_search.schema import (
-    EncoderState,
-    FacetCount,
-    FacetName,
-    Filters,
-    Hit,
-    Options,
-    Readiness,
-    SearchResponse,
-)
+from imagesearch_search.query_vectors import QueryVectors
+from imagesearch_search.rankings import Ranking, Rankings, Sought
+from imagesearch_search.schema import EncoderState, FacetCount, FacetName, Hit, Options, Readiness, SearchResponse
 from imagesearch_search.timing import Stages
 
 Fetch = Callable[[str], Awaitable[bytes]]
@@ -45,48 +38,7 @@ Fetch = Callable[[str], Awaitable[bytes]]
 Sleep = Callable[[float], Awaitable[object]]
 FETCH_GRACE_SECONDS: Final = 0.25
 """After the time that a fetch may take, its failure is known for certain: what was refused is told then, too."""
-TEXT_VECTORS: Final = 4096
-"""Vectors of recent texts that are kept; 512 dims take 2 KiB each."""
-RANKINGS: Final = 256
-"""Recent orders that are kept, so that the pages of one search fit together; a thousand pictures take 150 KiB each."""
-RANKING_SECONDS: Final = 30.0
 _AWAY: Final = (ENCODER_UNAVAILABLE, ENCODER_OVERLOADED)
-
-
-class Sought(NamedTuple):
-    """What is looked for in one index."""
-
-    vector: bytes | None
-    """None where there is nothing to be near to."""
-    words: str
-    """Empty where words do not count."""
-    keyword_weight: float
-    judged: tuple[str, ...]
-    """Pictures that are part of the query; they are no answer to it."""
-    oldest_first: bool
-    """Of pictures that nothing is asked of."""
-
-    def bodies(self, filters: Filters, depth: int) -> list[Body]:
-        """The searches for the candidates, each as deep as may be paged with those that are left out."""
-        asked = []
-        deep = depth + len(self.judged)
-        if self.vector is not None:
-            asked.append(bodies.nearest(query.floats(self.vector), filters, deep))
-        if self.words:
-            asked.append(bodies.worded(self.words, filters, deep))
-        return asked or [bodies.all_of(filters, deep, oldest_first=self.oldest_first)]
-
-
-class Ranking(NamedTuple):
-    """The order of a search, as deep as can be paged through."""
-
-    pictures: tuple[Ranked, ...]
-    available: int
-
-    @property
-    def ids(self) -> list[str]:
-        """The pictures, best first."""
-        return [picture.id for picture in self.pictures]
 
 
 class SearchEngine:
@@ -109,8 +61,9 @@ class SearchEngine:
         self._fetch = fetch
         self._sleep = sleep
         self._clock = clock
-        self._text_vectors: Recent[bytes] = Recent(TEXT_VECTORS)
-        self._rankings: Recent[Ranking] = Recent(RANKINGS, max_age_seconds=RANKING_SECONDS, clock=clock)
+        self._vectors = QueryVectors(index, encoder)
+        self._rankings = Rankings(index, settings.max_depth, clock)
+        self._background = Background(index, clock=clock)
 
     @property
     def max_picture_bytes(self) -> int:
@@ -153,14 +106,19 @@ class SearchEngine:
         for _ in range(2):
             target = await self.collections.find(namespace, name)
             try:
-                sought, degraded = await self._sought(target, wanted, options, keyword_weight, stages, fresh=fresh)
-                found = await self._rankings_of(target, sought, options, stages, fresh=fresh)
-                hits, facets = await self._page(target, sought, found, options, stages)
+                with stages.stage("encode"):
+                    sought, degraded = await self._sought(target, wanted, options, keyword_weight, fresh=fresh)
+                with stages.stage("knn"):
+                    scale = self._scale(target, sought, wanted)
+                    found = await self._rankings.of(target.index, sought, options, scale, fresh=fresh)
+                with stages.stage("documents"):
+                    hits, facets = await self._page(target.index, sought, found, options)
             except IndexMissingError:
                 # The collection moved to another index since it was looked up; that may speak another language.
                 self.collections.forget(namespace, name)
                 continue
-            total = len(found[None].pictures)
+            ranked = found[None]
+            total = len(ranked.pictures)
             return SearchResponse(
                 collection=query.collection_label(namespace, name, self._settings.default_namespace),
                 model=target.model,
@@ -168,7 +126,8 @@ class SearchEngine:
                 from_=options.from_,
                 size=options.size,
                 total=total,
-                available=found[None].available,
+                available=ranked.available,
+                strong=ranked.strong,
                 next_from=query.next_from(options, total, self._settings.max_depth),
                 degraded=degraded,
                 hits=hits,
@@ -177,135 +136,52 @@ class SearchEngine:
         raise Problem(INDEX_UNAVAILABLE, f"The index of {collection} is being replaced. Try again.", retry_after=2)
 
     async def _sought(
-        self,
-        target: Collection,
-        wanted: Sequence[Wanted],
-        options: Options,
-        keyword_weight: float,
-        stages: Stages,
-        *,
-        fresh: bool,
+        self, target: Collection, wanted: Sequence[Wanted], options: Options, keyword_weight: float, *, fresh: bool
     ) -> tuple[Sought, bool]:
-        """What is looked for, and whether it had to do without the encoder."""
+        """What is looked for, and whether it has to do without the encoder."""
         words = query.words_of(wanted) if keyword_weight else ""
-        sought = Sought(
-            vector=None,
-            words=words,
-            keyword_weight=keyword_weight,
-            judged=tuple(term.id for term in wanted if term.id is not None),
-            oldest_first=options.sort == "oldest",
-        )
+        judged = tuple(term.id for term in wanted if term.id is not None)
+        sought = Sought(None, words, keyword_weight, judged, oldest_first=options.sort == "oldest")
         if not wanted:
             return sought, False
         try:
-            with stages.stage("encode"):
-                vector = await self._vector(target, wanted, fresh=fresh)
+            return sought._replace(vector=await self._vectors.mixture(target, wanted, fresh=fresh)), False
         except Problem as problem:
             if words and problem.kind in _AWAY:
                 return sought, True
             raise
-        return sought._replace(vector=vector), False
 
-    async def _vector(self, target: Collection, wanted: Sequence[Wanted], *, fresh: bool) -> bytes:
-        encoder = encoder_of(target)
-        of_pictures = await self._vectors_of_pictures(target, wanted)
-
-        async def encoded(term: Wanted) -> bytes:
-            if term.picture is not None:
-                return await self._encoder.image(encoder, term.picture)
-            text = term.text or ""
-            key = (encoder.url, encoder.model, text)
-            return await self._text_vectors.get(key, lambda: self._encoder.text(encoder, text), fresh=fresh)
-
-        async def vector(term: Wanted) -> bytes:
-            return await encoded(term) if term.id is None else of_pictures[term.id]
-
-        vectors = await asyncio.gather(*map(vector, wanted))
-        return query.mixture(vectors, [term.weight for term in wanted])
-
-    async def _vectors_of_pictures(self, target: Collection, wanted: Sequence[Wanted]) -> dict[str, bytes]:
-        """The vectors of the pictures of the index that are part of the query.
-
-        Raises:
-            Problem: one of them is not there.
-        """
-        ids = [term.id for term in wanted if term.id is not None]
-        found = await self._index.vectors(target.index, ids) if ids else {}
-        for number, term in enumerate(wanted):
-            if term.id is not None and term.id not in found:
-                raise query.fault(f"terms/{number}/id", f"the collection has no picture {term.id!r}")
-        return found
-
-    async def _rankings_of(
-        self, target: Collection, sought: Sought, options: Options, stages: Stages, *, fresh: bool
-    ) -> dict[FacetName | None, Ranking]:
-        """The order of the search, under None; and for each facet that is filtered by, that without its own filter."""
-        filters: dict[FacetName | None, Filters] = {None: options.filters}
-        for facet in options.facets:
-            if bodies.is_filtered(options.filters, facet):
-                filters[facet] = bodies.without(options.filters, facet)
-        with stages.stage("knn"):
-            found = await asyncio.gather(
-                *(
-                    self._rankings.get(
-                        (target.index, sought, each.model_dump_json()),
-                        partial(self._rank, target, sought, each),
-                        fresh=fresh,
-                    )
-                    for each in filters.values()
-                )
-            )
-        return dict(zip(filters, found, strict=True))
-
-    async def _rank(self, target: Collection, sought: Sought, filters: Filters) -> Ranking:
-        depth = self._settings.max_depth
-        *found, counted = await self._index.search(
-            target.index,
-            [*sought.bodies(filters, depth), bodies.count(filters)],
-            preference=query.preference(sought.vector or sought.words.encode()),
-        )
-        near = ranking.scored(found.pop(0)) if sought.vector is not None else []
-        worded = ranking.scored(found.pop(0)) if sought.words else []
-        pictures = (
-            ranking.fuse(near, worded, sought.keyword_weight, depth + len(sought.judged))
-            if sought.vector is not None or sought.words
-            else ranking.listed(found.pop(0))
-        )
-        others = [picture for picture in pictures if picture.id not in sought.judged]
-        return Ranking(tuple(others[:depth]), counted["hits"]["total"]["value"])
+    def _scale(self, target: Collection, sought: Sought, wanted: Sequence[Wanted]) -> Scale | None:
+        """What tells strong matches from weak ones; None while too little is known of the collection."""
+        if sought.vector is None:
+            return None
+        calibration = self._background.calibration(target.index, partial(self._vectors.text, target.encoder))
+        if calibration is None:
+            return None
+        vector = np.frombuffer(sought.vector, "<f4")
+        return calibration.scale(vector, "picture" if query.asks_with_a_picture(wanted) else "text")
 
     async def _page(
-        self,
-        target: Collection,
-        sought: Sought,
-        found: dict[FacetName | None, Ranking],
-        options: Options,
-        stages: Stages,
+        self, index: str, sought: Sought, found: dict[FacetName | None, Ranking], options: Options
     ) -> tuple[tuple[Hit, ...], dict[FacetName, tuple[FacetCount, ...]]]:
         """The pictures of the page, and what was counted."""
         ranked = found[None]
-        by_rank = options.sort == "relevance" or (sought.vector is None and not sought.words)
-        page = ranked.pictures[options.from_ : options.from_ + options.size] if by_rank else ranked.pictures
-        if by_rank:
-            asked = [bodies.pictures([picture.id for picture in page])]
-        else:
-            asked = [
-                bodies.by_date(
-                    ranked.ids, start=options.from_, size=options.size, oldest_first=options.sort == "oldest"
-                )
-            ]
-        plain = [facet for facet in options.facets if facet not in found]
-        if plain:
+        start, size = options.from_, options.size
+        by_date = sought.asks and options.sort != "relevance"
+        page = ranked.pictures if by_date else ranked.pictures[start : start + size]
+        asked = [
+            bodies.by_date(ranked.ids, start=start, size=size, oldest_first=options.sort == "oldest")
+            if by_date
+            else bodies.pictures([picture.id for picture in page])
+        ]
+        if plain := [facet for facet in options.facets if facet not in found]:
             asked.append(bodies.counts(ranked.ids, plain))
         asked += [bodies.counts(each.ids, [facet]) for facet, each in found.items() if facet is not None]
-        with stages.stage("documents"):
-            documents, *counted = await self._index.search(
-                target.index, asked, preference=query.preference(sought.vector or sought.words.encode())
-            )
-        hits = ranking.hits(documents, page) if by_rank else ranking.in_answers_order(documents, page)
+        documents, *counted = await self._index.search(index, asked, preference=sought.preference)
         facets: dict[FacetName, tuple[FacetCount, ...]] = {}
         for answer in counted:
             facets |= ranking.facet_counts(answer)
+        hits = ranking.in_answers_order(documents, page) if by_date else ranking.hits(documents, page)
         return hits, {facet: facets[facet] for facet in options.facets}
 
     async def fetch(self, url: str, stages: Stages) -> bytes:
@@ -337,16 +213,15 @@ class SearchEngine:
                 await self._sleep(max(0.0, deadline - self._clock()))
             raise
 
+    async def close(self) -> None:
+        """End what goes on in the background."""
+        await self._background.close()
+
     async def readiness(self) -> Readiness:
         """Whether searches can be answered; raises `Problem` when Elasticsearch is away."""
-        encoders = {encoder_of(found) for found in await self.collections.every()}
+        encoders = {found.encoder for found in await self.collections.every()}
         states = [
             EncoderState(model=encoder.model, reachable=await self._encoder.reachable(encoder))
             for encoder in sorted(encoders)
         ]
         return Readiness(encoders=tuple(states))
-
-
-def encoder_of(collection: Collection) -> Encoder:
-    """The encoder that speaks a collection's language."""
-    return Encoder(collection.meta.encoder_url, collection.model, collection.meta.dims)

@@ -118,6 +118,12 @@ def words_of(wanted: Sequence[Wanted]) -> str:
     return " ".join(term.text for term in wanted if term.text and term.weight > 0)
 
 
+def asks_with_a_picture(wanted: Sequence[Wanted]) -> bool:
+    """Whether what counts most for a picture is a picture itself: these are nearer to each other than to any text."""
+    most = max(wanted, key=lambda term: term.weight)
+    return most.text is None
+
+
 def mixture(vectors: Sequence[bytes], weights: Sequence[float]) -> bytes:
     """The vector of several terms: the weighted sum of theirs, at unit length again (as Rocchio did for documents).
 

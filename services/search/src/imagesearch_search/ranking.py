@@ -1,16 +1,18 @@
 """One order out of two: the pictures that are near by meaning, and those that have the words. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from pydantic import ValidationError
 
+from imagesearch_search.calibration import Scale, Verdict
 from imagesearch_search.problems import INDEX_UNREADABLE, Problem
 from imagesearch_search.schema import FacetCount, FacetName, Hit
 
 Scored = list[tuple[str, float]]
 """Ids with the scores that Elasticsearch gave them, best first."""
 
+Match = Literal["strong", "weak"]
 _YEARS: Final = ("uploaded", "taken")
 
 
@@ -21,6 +23,8 @@ class Ranked(NamedTuple):
     score: float | None
     """`(1 + cosine) / 2`; None where it is not known."""
     has_words: bool = False
+    match: Match | None = None
+    """None where it cannot be told."""
 
 
 def fuse(near: Scored, worded: Scored, keyword_weight: float, depth: int) -> list[Ranked]:
@@ -54,6 +58,22 @@ def _spread(scores: Mapping[str, float], floor: float) -> dict[str, float]:
         return {}
     span = max(scores.values()) - floor
     return {picture: (score - floor) / span if span > 0 else 1.0 for picture, score in scores.items()}
+
+
+def strong_first(pictures: Sequence[Ranked], scale: Scale) -> tuple[list[Ranked], int]:
+    """The same, those that match first, and how many do: what is like the query, and what has its words.
+
+    Args:
+        pictures: best first; the order among those that match stays, and that among the others.
+        scale: tells what is like the query from what is near to it by chance.
+    """
+    strong = [each._replace(match="strong") for each in pictures if _matches(each, scale)]
+    weak = [each._replace(match="weak") for each in pictures if not _matches(each, scale)]
+    return strong + weak, len(strong)
+
+
+def _matches(picture: Ranked, scale: Scale) -> bool:
+    return picture.has_words or (picture.score is not None and scale.verdict(picture.score) is Verdict.STRONG)
 
 
 def scored(answer: Mapping[str, Any]) -> Scored:
@@ -94,6 +114,7 @@ def _hit(document: Mapping[str, Any], ranked: Ranked) -> Hit:
                 **document,
                 "id": ranked.id,
                 "score": None if ranked.score is None else min(max(ranked.score, 0.0), 1.0),
+                "match": ranked.match,
                 "has_words": ranked.has_words,
             }
         )
