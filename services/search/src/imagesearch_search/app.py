@@ -1,20 +1,28 @@
 """The search API as an ASGI application. `main` serves it, tests call it."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
+from typing import Final
 
 import aiohttp
 from fastapi import FastAPI
 from imagesearch_contract.settings import SearchSettings
 from imagesearch_fetcher.fetch import Fetcher, FetchPolicy
+from starlette.middleware.cors import CORSMiddleware
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from imagesearch_search import index_client, openapi, problems, web
+from imagesearch_search.access import KEY_HEADER, KeyFile, Keys
+from imagesearch_search.access_log import AccessLog
+from imagesearch_search.admission import TIMEOUT_HEADER, Attendance, Door, guarded_by
 from imagesearch_search.encoder_client import EncoderClient
 from imagesearch_search.engine import SearchEngine
 from imagesearch_search.index_client import ElasticsearchIndex
+from imagesearch_search.limits import Gate, RateLimiter
 from imagesearch_search.middleware import BodyLimit, Headers
 from imagesearch_search.query import body_limit
 from imagesearch_search.routes import router
@@ -26,6 +34,8 @@ _DESCRIPTION = """Finds pictures by what they show.
 Name a collection and say in words what you look for, or give a picture. Every answer that is not a success is a
 problem document (RFC 9457). `Server-Timing` tells where the time of a request went.
 """
+
+_KEYS_FAULT: Final = "The file of API keys was changed and cannot be read (see the log): the keys from before hold."
 
 
 @asynccontextmanager
@@ -46,13 +56,21 @@ async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
 
 
 def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:
-    """The application; `connect` is entered when it starts and left when it stops."""
+    """The application; `connect` is entered when it starts and left when it stops.
+
+    Raises:
+        SettingsError: a file that the settings name cannot be used.
+    """
+    key_file = KeyFile(settings.access_keys_path, settings.default_namespace) if settings.access_keys_path else None
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watching = asyncio.create_task(key_file.watch()) if key_file else None
         async with connect(settings) as engine:
             app.state.engine = engine
             yield
+        if watching:
+            watching.cancel()
 
     app = FastAPI(
         title="imagesearch",
@@ -66,7 +84,35 @@ def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:
     app.include_router(router)
     problems.install(app)
     web.install(app, settings.web_dir)
-    app.add_middleware(BodyLimit, default=64 * 1024, limits={"/image_search": body_limit(settings)})
-    app.add_middleware(Headers)  # last added is outermost: its clock sees everything
+    app.state.faults = lambda: (_KEYS_FAULT,) if key_file and key_file.fault else ()
+    no_keys = Keys()
+    _admit(app, settings, lambda: key_file.keys if key_file else no_keys)
     app.openapi = partial(openapi.cached, app)  # type: ignore[method-assign]
     return app
+
+
+def _admit(app: FastAPI, settings: SearchSettings, keys: Callable[[], Keys]) -> None:
+    """Put before the routes what every request passes. Last added is outermost, and sees the answers of all others."""
+    guarded = guarded_by(router)
+    app.add_middleware(
+        Attendance,
+        guarded=guarded,
+        gate=Gate(settings.max_concurrent_searches),
+        seconds=settings.request_timeout_seconds,
+    )
+    app.add_middleware(BodyLimit, default=64 * 1024, limits={"/image_search": body_limit(settings)})
+    app.add_middleware(
+        Door, guarded=guarded, keys=keys, requests_per_minute=settings.requests_per_minute, limiter=RateLimiter()
+    )
+    if settings.cors_allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_allowed_origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Cache-Control", KEY_HEADER, TIMEOUT_HEADER),
+            expose_headers=("RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing"),
+        )
+    app.add_middleware(Headers)
+    app.add_middleware(AccessLog, queries=settings.log_queries)
+    if settings.trusted_proxies:
+        app.add_middleware(ProxyHeadersMiddleware, trusted_hosts=list(settings.trusted_proxies))

@@ -3,16 +3,19 @@
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final
+from copy import copy
+from typing import Final, Self
 
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.settings import SearchSettings
 from imagesearch_fetcher.fetch import FetchError
 
 from imagesearch_search import query
+from imagesearch_search.access import Caller
 from imagesearch_search.collections import Collection, Collections
 from imagesearch_search.encoder_client import Encoder, EncoderClient, floats
 from imagesearch_search.index_client import Index, IndexMissingError
+from imagesearch_search.limits import Gate, waiting_outside
 from imagesearch_search.problems import IMAGE_NOT_FETCHED, INDEX_UNAVAILABLE, Problem
 from imagesearch_search.schema import EncoderState, Page, Readiness, SearchResponse
 from imagesearch_search.timing import Stages
@@ -47,6 +50,13 @@ class SearchEngine:
         self._sleep = sleep
         self._clock = clock
         self._text_vectors = VectorCache()
+        self._fetches = Gate(2 * settings.fetch_concurrency, patience_seconds=0)
+
+    def seen_by(self, caller: Caller) -> Self:
+        """The same engine, for what `caller` may read."""
+        seen = copy(self)
+        seen.collections = self.collections.seen_by(caller)
+        return seen
 
     @property
     def max_picture_bytes(self) -> int:
@@ -86,8 +96,10 @@ class SearchEngine:
                 the first and the last by time neither: an answer that did would map the network behind this API.
         """
         try:
+            # Not in a search's place: a handful of silent servers would hold them all, and nobody could search.
             with stages.stage("fetch"):
-                return await self._fetch_evenly(url)
+                async with self._fetches.place(), waiting_outside():
+                    return await self._fetch_evenly(url)
         except FetchError as error:
             if error.reason is Reason.TOO_LARGE:
                 raise query.too_large(self._settings.fetch_max_bytes) from error
