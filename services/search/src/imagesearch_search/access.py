@@ -223,3 +223,10 @@ class KeyFile:
         while True:
             await sleep(LOOK_SECONDS)
             await asyncio.to_thread(self.look)
+
+
+def faults_of(file: KeyFile | None) -> tuple[str, ...]:
+    """What the readiness of the API tells about the file, for all to see: the fault itself is in the log."""
+    if file is None or file.fault is None:
+        return ()
+    return ("The file of API keys was changed and cannot be read (see the log): the keys from before hold.",)

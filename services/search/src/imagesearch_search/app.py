@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import Final
 
 import aiohttp
 from fastapi import FastAPI
@@ -34,8 +33,6 @@ _DESCRIPTION = """Finds pictures by what they show.
 Name a collection and say in words what you look for, or give a picture. Every answer that is not a success is a
 problem document (RFC 9457). `Server-Timing` tells where the time of a request went.
 """
-
-_KEYS_FAULT: Final = "The file of API keys was changed and cannot be read (see the log): the keys from before hold."
 
 
 @asynccontextmanager
@@ -84,7 +81,7 @@ def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:
     app.include_router(router)
     problems.install(app)
     web.install(app, settings.web_dir)
-    app.state.faults = lambda: (_KEYS_FAULT,) if key_file and key_file.fault else ()
+    app.state.key_file = key_file
     no_keys = Keys()
     _admit(app, settings, lambda: key_file.keys if key_file else no_keys)
     app.openapi = partial(openapi.cached, app)  # type: ignore[method-assign]

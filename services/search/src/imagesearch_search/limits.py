@@ -16,7 +16,8 @@ CLIENTS: Final = 10_000
 WINDOW_SECONDS: Final = 60
 PATIENCE_SECONDS: Final = 0.5
 """How long a search waits for a place: some ten times what one takes on an idle machine."""
-_ROUNDING: Final = 1e-6
+_ROUNDING: Final = 1e-6  # seconds
+_NEARLY: Final = 0.01  # requests
 
 
 class Quota(NamedTuple):
@@ -61,7 +62,7 @@ class RateLimiter:
             self._full_at.popitem(last=False)
         return Quota(
             per_minute,
-            remaining=math.floor((WINDOW_SECONDS - (full_at - now)) / cost + _ROUNDING),
+            remaining=math.floor((WINDOW_SECONDS - (full_at - now)) / cost + _NEARLY),
             reset_seconds=math.ceil(full_at - now - _ROUNDING),
             retry_seconds=0 if allowed else math.ceil(wait),
         )

@@ -8,6 +8,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 
 from imagesearch_search import query
+from imagesearch_search.access import faults_of
 from imagesearch_search.engine import SearchEngine
 from imagesearch_search.problems import INVALID_REQUEST, MALFORMED_BODY, UNSUPPORTED_BODY, Problem
 from imagesearch_search.schema import (
@@ -200,4 +201,4 @@ async def readyz(request: Request, engine: EngineDep) -> Readiness:
     """Ready when Elasticsearch answers. Encoders are reported, not judged: one that is away takes only its own
     collections with it, and their searches say so at once."""
     readiness = await engine.readiness()
-    return readiness.model_copy(update={"faults": request.app.state.faults()})
+    return readiness.model_copy(update={"faults": faults_of(request.app.state.key_file)})
