@@ -218,9 +218,8 @@ async def test_who_waits_for_a_stranger_leaves_the_place_to_others():
     gate = Gate(1, patience_seconds=0)
     place = Place(gate)
     await place.take()
-    async with waiting_outside(), waiting_outside():
-        async with gate.place():
-            pass
+    async with waiting_outside(), waiting_outside(), gate.place():
+        pass
     assert gate.full
 
     place.give_back()

@@ -14,12 +14,12 @@ def main() -> None:
     """Serve until SIGTERM or SIGINT; open requests are answered first."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     logging.getLogger("imagesearch_search").setLevel(logging.INFO)
-    access_log.to_standard_output()
     try:
         settings = SearchSettings.from_env()
         app = create_app(settings)
     except SettingsError as error:
         sys.exit(f"imagesearch-search: {error}")
+    access_log.to_standard_output()
     uvicorn.run(
         app,
         host=settings.host,
