@@ -25,7 +25,7 @@ TRIAL = ("kafka.embedded.enabled=true", "elasticsearch.embedded.enabled=true")
         ("images.operator.digest=sha256:12", "at '/images/operator/digest': 'sha256:12' does not match pattern"),
         ("fetch.allowedNetworks={10.0.0.0}", "at '/fetch/allowedNetworks/0': '10.0.0.0' does not match pattern"),
         ("search.access.keysSecret=keys", "at '/search/access/keysSecret': got string, want object"),
-        ("search.limits.concurrentSearches=0", "at '/search/limits/concurrentSearches': minimum: got 0, want 1"),
+        ("search.maxConcurrentSearches=0", "at '/search/maxConcurrentSearches': minimum: got 0, want 1"),
         ("search.trustedProxies={10.0.0.1}", "at '/search/trustedProxies/0': '10.0.0.1' does not match pattern"),
         ("search.cors.allowedOrigins={example.org}", "'example.org' does not match pattern"),
         ("kafka.topicReplicationFactor=0", "at '/kafka/topicReplicationFactor'"),
