@@ -147,6 +147,29 @@ async def test_readiness_names_no_model_to_whoever_may_not_see_its_collection(ap
     assert (await api.get("/readyz", headers=bearer(SHOP))).json()["encoders"] != []
 
 
+class TestLimited:
+    @pytest.fixture
+    def settings(self, settings, key_file):
+        document = json.loads(file_of("zoo"))
+        document["keys"][0]["requestsPerMinute"] = 3
+        key_file.write_text(json.dumps(document))
+        return settings.model_copy(update={"requests_per_minute": 1})
+
+    async def test_a_key_has_a_limit_of_its_own_or_that_of_all(self, api):
+        asked = {name: [await search(api, **bearer(name)) for _ in range(4)] for name in (SHOP, ADMIN)}
+
+        assert [answer.status_code for answer in asked[SHOP]] == [200, 200, 200, 429]
+        assert [answer.status_code for answer in asked[ADMIN]] == [200, 429, 429, 429]
+        assert asked[SHOP][0].headers["ratelimit-policy"] == '"default";q=3;w=60'
+
+    async def test_whoever_tries_keys_out_is_as_limited_as_whoever_has_none(self, api):
+        tried = [await search(api, **bearer(f"isk_{number}")) for number in range(3)]
+
+        assert [answer.status_code for answer in tried] == [401, 429, 429]
+        assert (await search(api)).status_code == 429
+        assert (await search(api, **bearer(SHOP))).status_code == 200
+
+
 async def test_no_cache_keeps_what_a_key_was_answered(api):
     assert (await api.get("/collections", headers=bearer(SHOP))).headers["cache-control"] == "no-store"
 

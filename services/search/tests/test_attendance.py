@@ -11,8 +11,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 import uvicorn
-from imagesearch_contract.settings import SearchSettings
+from imagesearch_contract.settings import ElasticsearchSettings, SearchSettings
 from imagesearch_search.admission import Attendance
+from imagesearch_search.index_client import ElasticsearchIndex, connect
 from imagesearch_search.limits import Gate
 from imagesearch_search.middleware import BodyLimit
 from starlette.responses import Response
@@ -102,6 +103,26 @@ async def test_an_upload_whose_client_hangs_up_is_not_worked_for_any_more(served
 
     await happens(held.left)
     assert index.searched == []
+
+
+async def test_elasticsearch_is_told_by_its_connection_that_nobody_waits():
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def elasticsearch(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        while await reader.read(1000):
+            pass
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(elasticsearch, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, connect(ElasticsearchSettings(elasticsearch_url=f"http://127.0.0.1:{port}")) as client:
+        search = asyncio.create_task(ElasticsearchIndex(client).search("index", {"size": 1}, preference="x"))
+        await asyncio.wait_for(asked.wait(), 5)
+        search.cancel()
+        await asyncio.wait_for(closed.wait(), 5)
 
 
 async def test_what_another_waits_for_too_goes_on(served, held):

@@ -199,7 +199,8 @@ class Attendance:
             if message["type"] == "http.response.start":
                 answered = True
                 place.give_back()
-                limit.reschedule(None)  # what is left is up to the network, and no other answer can be given
+                if not limit.expired():
+                    limit.reschedule(None)  # what is left is up to the network, and no other answer can be given
             await send(message)
 
         async def watch() -> None:
