@@ -1,5 +1,6 @@
 """API keys: whose they are, what they show, and the file that they come from."""
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -260,6 +261,14 @@ def test_a_faulty_file_is_told_where_and_why_without_what_may_be_secret(text, wo
 async def changed(app) -> None:
     """What the watching task does every few seconds."""
     app.state.key_file.look()
+
+
+async def test_the_running_api_heeds_a_change_by_itself(api, key_file):
+    key_file.write_text(json.dumps({"keys": []}))
+
+    async with asyncio.timeout(30):
+        while (await search(api, **bearer(SHOP))).status_code != 401:
+            await asyncio.sleep(0.05)
 
 
 async def test_a_changed_file_holds_without_a_restart(api, app, key_file):

@@ -62,12 +62,9 @@ def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        watching = asyncio.create_task(key_file.watch()) if key_file else None
-        async with connect(settings) as engine:
+        async with _watched(key_file), connect(settings) as engine:
             app.state.engine = engine
             yield
-        if watching:
-            watching.cancel()
 
     app = FastAPI(
         title="imagesearch",
@@ -86,6 +83,17 @@ def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:
     _admit(app, settings, lambda: key_file.keys if key_file else no_keys)
     app.openapi = partial(openapi.cached, app)  # type: ignore[method-assign]
     return app
+
+
+@asynccontextmanager
+async def _watched(key_file: KeyFile | None) -> AsyncIterator[None]:
+    """Heed changes of the file of keys during the block."""
+    watching = asyncio.create_task(key_file.watch()) if key_file else None
+    try:
+        yield
+    finally:
+        if watching:
+            watching.cancel()
 
 
 def _admit(app: FastAPI, settings: SearchSettings, keys: Callable[[], Keys]) -> None:
