@@ -104,6 +104,34 @@ async def test_the_first_to_ask_may_leave_without_failing_the_others():
     assert first.cancelled()
 
 
+async def test_what_nobody_waits_for_any_more_is_stopped_and_begun_anew_for_the_next():
+    cache, encode = Recent(10), Encoding()
+    waiting = [asyncio.ensure_future(cache.get("dog", encode)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    encode.go.set()
+
+    assert await cache.get("dog", encode) == b"vector"
+    assert encode.calls == 2
+    assert not cache._under_way
+    assert not cache._waiting
+
+
+async def test_whoever_comes_while_it_is_being_stopped_is_not_stopped_with_it():
+    cache, encode = Recent(10), Encoding()
+    first = asyncio.ensure_future(cache.get("dog", encode))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)  # it has left, and what it waited for has not ended yet
+    second = asyncio.ensure_future(cache.get("dog", encode))
+    await asyncio.sleep(0)
+    encode.go.set()
+
+    assert await second == b"vector"
+
+
 async def test_the_least_recently_used_is_forgotten():
     cache, encode = Recent(2), Encoding()
     encode.go.set()

@@ -127,6 +127,7 @@ async def test_every_answer_is_hardened(api):
     for answer in (await search(api), await search(api, query=""), await api.get("/nowhere")):
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert "access-control-allow-origin" not in answer.headers
 
 

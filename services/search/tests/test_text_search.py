@@ -125,6 +125,7 @@ async def test_alive_is_not_ready_and_an_encoder_that_is_away_is_told_but_not_ju
     assert (await api.get("/readyz")).json() == {
         "status": "ready",
         "encoders": [{"model": "tiny/1", "reachable": True}],
+        "faults": [],
     }
 
     index.add("zoo", "http://127.0.0.1:9")

@@ -451,6 +451,12 @@ export interface components {
             status: string;
             /** Encoders */
             encoders: components["schemas"]["EncoderState"][];
+            /**
+             * Faults
+             * @description What is wrong without being in the way of searches.
+             * @default []
+             */
+            faults: string[];
         };
         /**
          * SearchRequest
@@ -819,7 +825,10 @@ export interface operations {
     text_search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -840,6 +849,15 @@ export interface operations {
             };
             /** @description Not JSON, or past the last page that is answered */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -874,8 +892,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The encoder or Elasticsearch does not answer */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -888,7 +924,10 @@ export interface operations {
     search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -909,6 +948,15 @@ export interface operations {
             };
             /** @description Not JSON, or past the last page that is answered */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -952,8 +1000,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The encoder or Elasticsearch does not answer */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -966,7 +1032,10 @@ export interface operations {
     image_search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -999,6 +1068,15 @@ export interface operations {
             };
             /** @description The body cannot be read, or past the last page that is answered */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1042,8 +1120,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The encoder or Elasticsearch does not answer */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1056,7 +1152,10 @@ export interface operations {
     collections: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1071,8 +1170,44 @@ export interface operations {
                     "application/json": components["schemas"]["CollectionList"];
                 };
             };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request has faults */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description Elasticsearch does not answer */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };

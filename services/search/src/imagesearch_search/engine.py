@@ -6,8 +6,9 @@ A search by words goes on without its encoder: what has the words is found all t
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from functools import partial
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 from imagesearch_contract.dead_letter import Reason
@@ -15,11 +16,13 @@ from imagesearch_contract.settings import SearchSettings
 from imagesearch_fetcher.fetch import FetchError
 
 from imagesearch_search import bodies, query, ranking
+from imagesearch_search.access import Caller
 from imagesearch_search.background import Background
 from imagesearch_search.calibration import Scale
 from imagesearch_search.collections import Collection, Collections
 from imagesearch_search.encoder_client import EncoderClient
 from imagesearch_search.index_client import Index, IndexMissingError
+from imagesearch_search.limits import Gate, waiting_outside
 from imagesearch_search.problems import (
     ENCODER_OVERLOADED,
     ENCODER_UNAVAILABLE,
@@ -64,6 +67,13 @@ class SearchEngine:
         self._vectors = QueryVectors(index, encoder)
         self._rankings = Rankings(index, settings.max_depth, clock)
         self._background = Background(index, clock=clock)
+        self._fetches = Gate(2 * settings.fetch_concurrency, patience_seconds=0)
+
+    def seen_by(self, caller: Caller) -> Self:
+        """The same engine, for what `caller` may read."""
+        seen = copy(self)
+        seen.collections = self.collections.seen_by(caller)
+        return seen
 
     @property
     def max_picture_bytes(self) -> int:
@@ -192,8 +202,10 @@ class SearchEngine:
                 the first and the last by time neither: an answer that did would map the network behind this API.
         """
         try:
+            # Not in a search's place: a handful of silent servers would hold them all, and nobody could search.
             with stages.stage("fetch"):
-                return await self._fetch_evenly(url)
+                async with self._fetches.place(), waiting_outside():
+                    return await self._fetch_evenly(url)
         except FetchError as error:
             if error.reason is Reason.TOO_LARGE:
                 raise query.too_large(self._settings.fetch_max_bytes) from error

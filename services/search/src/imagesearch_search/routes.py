@@ -9,6 +9,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 
 from imagesearch_search import query
+from imagesearch_search.access import faults_of
 from imagesearch_search.engine import SearchEngine
 from imagesearch_search.problems import INVALID_REQUEST, MALFORMED_BODY, UNSUPPORTED_BODY, Problem
 from imagesearch_search.query import Wanted
@@ -35,7 +36,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def _engine(request: Request) -> SearchEngine:
     engine: SearchEngine = request.app.state.engine
-    return engine
+    return engine.seen_by(request.state.caller)
 
 
 def _stages(request: Request) -> Stages:
@@ -264,7 +265,8 @@ async def healthz() -> Health:
     summary="Can it answer searches",
     responses=_problems(_503="Elasticsearch does not answer"),
 )
-async def readyz(engine: EngineDep) -> Readiness:
+async def readyz(request: Request, engine: EngineDep) -> Readiness:
     """Ready when Elasticsearch answers. Encoders are reported, not judged: one that is away takes only its own
     collections with it, and their searches say so at once."""
-    return await engine.readiness()
+    readiness = await engine.readiness()
+    return readiness.model_copy(update={"faults": faults_of(request.app.state.key_file)})

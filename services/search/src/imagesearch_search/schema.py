@@ -358,6 +358,7 @@ class Readiness(BaseModel):
 
     status: str = Field(default="ready", examples=["ready"])
     encoders: tuple[EncoderState, ...]
+    faults: tuple[str, ...] = Field(default=(), description="What is wrong without being in the way of searches.")
 
 
 class ProblemError(BaseModel):
