@@ -8,8 +8,10 @@ counts as answered when the model ranks one among the first ten: nobody can tell
 For each way to judge a score it prints
   - hits: ROC AUC and average precision over the pictures of all queries, which show what was asked for or do not;
   - nothing matches: balanced accuracy of a threshold on the best hit, chosen on one half of the queries and measured on
-    the other; one threshold for texts and pictures, and one for each; and one that was chosen on the other collection.
-The last lines are the ratios of calibrated relevance to the flat threshold, and what the verdicts call each kind of query.
+    the other; one threshold for texts and pictures, and one for each; and one that was chosen on the other collection, or
+    on all stamps and measured on parts of them that show one subject.
+The last line of each table has the ratios of calibrated relevance to the flat threshold. At the end stands what the
+verdicts call the best hit of each kind of query.
 """
 
 import argparse
@@ -101,6 +103,7 @@ NOT_SEARCHED = re.compile(
     r"indicator|tag latin|symbol|square|circle|keycap|sign\b|clock face|mahjong|arrow|mark$|triangle|family| girl| boy|digit"
 )
 """Drawings of letters, signs and shapes, as the stamps are taken without theirs."""
+SUBJECTS = (r"animals/birds", r"animals/", r"food/|plants/", r"vehicles/", r"town/", r"seasonal/")
 SAMPLE = 1000
 GENERIC_PICTURES = 200
 ANSWERED = 10
@@ -160,7 +163,7 @@ def main() -> None:
     for name, found in asked.items():
         kinds = Counter(each.query.kind for each in found)
         console.print(f"{name}: {len(found[0].query.members)} pictures; queries: {dict(kinds)}")
-    report(asked, console)
+    report(asked, [*ask(stamps, queries_of_subjects(stamps, encoder), encoder)], console)
     console.print(f"{time.monotonic() - began:.0f} s")
 
 
@@ -243,6 +246,21 @@ def queries_of(own: Collection, other: Collection, encoder: Encoder) -> list[Que
     ]
 
 
+def queries_of_subjects(own: Collection, encoder: Encoder) -> list[Query]:
+    """All classes asked of parts of a collection that show one subject: most have nothing for most of them."""
+    queries = []
+    for subject in SUBJECTS:
+        members = np.array([bool(re.search(subject, text)) for text in own.descriptions])
+        for english, german, pattern in CLASSES:
+            relevant = np.array([bool(re.search(pattern, text)) for text in own.descriptions])[members]
+            for text in (english, german):
+                kind = "class" if relevant.any() else "absent"
+                queries.append(Query(kind, "text", encoder.encode_text([text])[0], members, relevant))
+        for text in NONSENSE:
+            queries.append(Query("nonsense", "text", encoder.encode_text([text])[0], members, relevant & False))
+    return [query for query in queries if not_lost(query, own)]
+
+
 def short(captions: Iterable[str]) -> list[str]:
     """Those that name a thing rather than tell a story, each once."""
     return [text for text in dict.fromkeys(captions) if text and len(text.split()) <= 4]
@@ -267,7 +285,7 @@ def ask(collection: Collection, queries: list[Query], encoder: Encoder) -> Itera
     for query in queries:
         members = collection.vectors[query.members]
         # A picture that is asked with may well lie in the sample.
-        state = np.ones_like(query.members) if query.kind == "class" else query.members
+        state = query.members if query.modality == "text" or query.kind == "held out" else np.ones_like(query.members)
         if (calibration := calibrations.get(state.tobytes())) is None:
             sample = random.permutation(collection.vectors[state])[:SAMPLE]
             calibration = calibrate(sample, texts)
@@ -348,22 +366,26 @@ class Judged(NamedTuple):
     """(queries,): whether there is an answer."""
     texts: Mask
     """(queries,): asked by text."""
-    auc: float
-    precision: float
+    hits: tuple[tuple[float, float], ...]
+    """(ROC AUC, average precision) over the hits of texts, of pictures and of both."""
 
 
 def judge(asked: list[Asked], how: Judge) -> Judged:
     """Judge all queries. Captions are left out of the hits: other pictures may show the same."""
     judged = [how(each) for each in asked]
-    complete = [place for place, each in enumerate(asked) if each.query.kind != "caption"]
-    values = np.concatenate([judged[place] for place in complete])
-    relevant = np.concatenate([asked[place].query.relevant for place in complete])
+    texts = np.array([each.query.modality == "text" for each in asked])
+    complete = np.array([each.query.kind != "caption" for each in asked])
+
+    def hits(which: Mask) -> tuple[float, float]:
+        values = np.concatenate([judged[place] for place in np.flatnonzero(which & complete)])
+        relevant = np.concatenate([asked[place].query.relevant for place in np.flatnonzero(which & complete)])
+        return roc_auc(values, relevant), average_precision(values, relevant)
+
     return Judged(
         np.array([values.max() for values in judged]),
         np.array([each.query.relevant.any() for each in asked]),
-        np.array([each.query.modality == "text" for each in asked]),
-        roc_auc(values, relevant),
-        average_precision(values, relevant),
+        texts,
+        tuple(hits(which) for which in (texts, ~texts, texts | ~texts) if which.any()),
     )
 
 
@@ -410,56 +432,58 @@ def crossed(judged: Judged, which: Mask) -> float:
     return float(np.mean(found))
 
 
-def report(asked: dict[str, list[Asked]], console: Console) -> None:
-    """Print the tables."""
+def report(asked: dict[str, list[Asked]], of_one_subject: list[Asked], console: Console) -> None:
+    """Print the tables; the first collection is the one that has subjects."""
     everything = {name: {way: judge(found, how) for way, how in JUDGES.items()} for name, found in asked.items()}
+    of_subjects = {way: judge(of_one_subject, how) for way, how in JUDGES.items()}
     for name, ways in everything.items():
-        table = Table(
-            "",
-            "hits: AUC",
-            "AP",
-            "one threshold",
-            "texts",
-            "pictures",
-            "from the other",
-            title=f"{name}: nothing matches",
-        )
-        rows = {
-            way: row(judged, next(each[way] for other, each in everything.items() if other != name))
-            for way, judged in ways.items()
-        }
-        for way, figures in rows.items():
-            table.add_row(way, *(f"{figure:.3f}" for figure in figures))
-        ratios = [new / old for new, old in zip(rows["calibrated"], rows["flat threshold"], strict=True)]
-        table.add_row("calibrated : flat", *(f"{ratio:.2f}" for ratio in ratios))
-        console.print(table)
-    for name, found in asked.items():
-        console.print(verdicts(name, found))
+        (other,) = (each for each in everything if each != name)
+        figures = {way: [each[of] for of in (0, 1) for each in judged.hits] for way, judged in ways.items()}
+        console.print(table(f"{name}: hits", HITS, figures))
+        found = {way: no_match(each, everything[other][way]) for way, each in ways.items()}
+        console.print(table(f"{name}: nothing matches", [*NO_MATCH, f"chosen on {other}"], found))
+    name = next(iter(everything))
+    found = {way: [carried(everything[name][way], each)] for way, each in of_subjects.items()}
+    console.print(table(f"parts of {name} of one subject: nothing matches", [f"chosen on all {name}"], found))
+    for name, every in (*asked.items(), ("one subject", of_one_subject)):
+        console.print(verdicts(name, every))
 
 
-def row(judged: Judged, elsewhere: Judged) -> list[float]:
-    """One line of a table."""
+HITS = ["AUC: texts", "pictures", "both", "AP: texts", "pictures", "both"]
+NO_MATCH = ["one threshold", "texts", "pictures"]
+
+
+def no_match(judged: Judged, elsewhere: Judged) -> list[float]:
+    """The accuracies of one way, as in `NO_MATCH`, and with a threshold from elsewhere."""
     every = np.ones_like(judged.texts)
-    return [
-        judged.auc,
-        judged.precision,
-        crossed(judged, every),
-        crossed(judged, judged.texts),
-        crossed(judged, ~judged.texts),
-        float(accuracies(judged, choose(elsewhere, np.ones_like(elsewhere.texts)), every)[0]),
-    ]
+    return [*(crossed(judged, which) for which in (every, judged.texts, ~judged.texts)), carried(elsewhere, judged)]
+
+
+def carried(one: Judged, other: Judged) -> float:
+    """The accuracy of a threshold chosen on one and measured on the other."""
+    return float(accuracies(other, choose(one, np.ones_like(one.texts)), np.ones_like(other.texts))[0])
+
+
+def table(title: str, columns: list[str], rows: dict[str, list[float]]) -> Table:
+    """Figures by way, and at the end their ratios."""
+    found = Table("", *columns, title=title, title_justify="left")
+    for way, figures in rows.items():
+        found.add_row(way, *(f"{figure:.3f}" for figure in figures))
+    pairs = zip(rows["calibrated"], rows["flat threshold"], strict=True)
+    found.add_row("calibrated : flat", *(f"{new / old:.2f}" for new, old in pairs))
+    return found
 
 
 def verdicts(name: str, asked: list[Asked]) -> Table:
     """What the best hit of each kind of query is called."""
-    table = Table("", "queries", *Verdict, title=f"{name}: verdict on the best hit")
+    found = Table("", "queries", *Verdict, title=f"{name}: verdict on the best hit", title_justify="left")
     kinds = sorted({(each.query.modality, each.query.kind) for each in asked})
     for modality, kind in kinds:
         of_kind = [each for each in asked if (each.query.modality, each.query.kind) == (modality, kind)]
         called = Counter(each.scale.verdict((1 + float(each.cosines.max())) / 2) for each in of_kind)
         shares = (f"{called[verdict] / len(of_kind):.2f}" for verdict in Verdict)
-        table.add_row(f"{modality}, {kind}", str(len(of_kind)), *shares)
-    return table
+        found.add_row(f"{modality}, {kind}", str(len(of_kind)), *shares)
+    return found
 
 
 if __name__ == "__main__":
