@@ -29,6 +29,8 @@ RETRY_SECONDS: Final = 10.0
 CAPACITY: Final = 32
 """Calibrations; 1000 vectors of 512 dims take 2 MiB."""
 
+_NOTHING: Final = np.empty((0, 0), dtype=np.float32)
+
 log = logging.getLogger(__name__)
 
 EncodeText = Callable[[str], Awaitable[bytes]]
@@ -124,16 +126,15 @@ async def fetch_sample(elasticsearch: Searchable, index: str) -> tuple[Vectors, 
         IndexMissingError: there is no such index.
         Problem: Elasticsearch does not answer.
     """
-    vectors: list[list[float]] = []
-    population = SAMPLE_SIZE
-    while len(vectors) < min(SAMPLE_SIZE, population):
-        [answer] = await elasticsearch.search(index, [sample_body(len(vectors))], preference="background")
+    parts: list[Vectors] = []
+    population = 0
+    for start in range(0, SAMPLE_SIZE, PART):
+        [answer] = await elasticsearch.search(index, [sample_body(start)], preference="background")
         population = answer["hits"]["total"]["value"]
-        part = [hit["fields"][VECTOR_FIELD] for hit in answer["hits"]["hits"]]
-        if not part:
+        parts.append(np.array([hit["fields"][VECTOR_FIELD] for hit in answer["hits"]["hits"]], dtype=np.float32))
+        if start + PART >= population:
             break
-        vectors.extend(part)
-    return np.array(vectors, dtype=np.float32), population
+    return np.concatenate([part for part in parts if len(part)] or [_NOTHING]), population
 
 
 def sample_body(start: int) -> dict[str, Any]:

@@ -1,15 +1,15 @@
-"""How relevant a hit is, told by what other queries find in the same collection. Pure; `background` fetches what it needs.
+"""How relevant a hit is, told by what generic queries score in the same collection. Pure; `background` fetches the parts.
 
 A score by itself says little: pictures are nearer to pictures than to texts, one model's cosines lie about 0.2 and
-another's about 0, and every query has a nearest picture. So each collection has a table of its own, for texts and for
-pictures: what generic queries score on a random sample of it. From that come the centre and the spread of scores, and
-how many spreads above the centre a typical query's best hit lies. That hit is the unit in which all others are measured.
-
-What is taken, and why (`bench/relevance.py` compares):
-  - Fisher's z (the inverse hyperbolic tangent) of the cosines, so that a step near 1 counts for more than one near 0.
-  - Median and median absolute deviation: the sample has true matches, which must not move them.
-  - Centre and spread are drawn towards the query's own, as in the z-norm of speaker verification, but only by a part:
-    a query for what the whole collection shows scores high everywhere, and must not be told that nothing matches.
+another's about 0, and every query has a nearest picture. So a random sample of the collection is asked generic queries,
+once for texts and once for pictures, and a query's scores are measured by theirs:
+  - Zero is where unrelated pictures lie: the median. It and the median absolute deviation, in which distances are
+    counted, are robust, for the sample has true matches. They are drawn towards the query's own, as in the z-norm of
+    speaker verification, but by a part only: of what the whole collection shows, every picture is a match.
+  - One is a typical match: what a picture scores for the one of the generic queries that fits it best. Not what a query
+    scores for the picture that fits it best: the collection may have nothing for it.
+  - In between counts Fisher's z (the inverse hyperbolic tangent) of the cosine: a step near 1 is a long one.
+A logistic curve makes relevance of it. `bench/relevance.py` compares this with other ways.
 """
 
 import math
@@ -27,24 +27,31 @@ Vectors: TypeAlias = NDArray[np.float32]
 Modality = Literal["text", "picture"]
 """What was asked with."""
 
-STRONG: Final = 0.6
+STRONG: Final = 0.4
 WEAK: Final = 0.25
-"""The least relevance of a strong and of a weak hit."""
+"""The least relevance of a strong and of a weak hit. A typical match has 0.5, and some matches are a little weaker."""
 OWN_WEIGHT: Final = 0.3
 """The part that a query's own centre and spread have in those by which it is measured; the typical ones have the rest."""
 STEEPNESS: Final = 4.0
-"""Of the logistic curve: with it, relevance on the stamps is about the share of hits that show what was asked for."""
+"""Of the logistic curve: with it, relevance is about the share of hits that show what was asked for, on the stamps."""
 MIN_SAMPLE: Final = 5
 """Of fewer pictures nothing can be said, and nobody needs to have them cut off."""
+FITTING: Final = 0.75
+"""The quantile of the sample's pictures by what the generic query that fits each best scores for it: many show nothing
+of what was asked for, and for the upper quarter the best of the queries does fit."""
 PICTURES: Final = 200
 """Pictures of the sample that are tried as queries."""
 COPY: Final = 0.99
-"""Two pictures of at least this cosine are one: nobody's typical best hit."""
+"""Two pictures of at least this cosine are one: that one finds the other says nothing."""
 
 _GREATEST_COSINE: Final = 0.9999
+"""The tangent ends at 1, where rounding in a quantised index can leave a cosine, or a hair above."""
 _LEAST_SPREAD: Final = 1e-3
-_LEAST_BEST: Final = 1.0
-"""Where all pictures are alike the table has no spread, or nothing stands out: these keep it from being divided by."""
+"""Where all pictures are alike there is no other."""
+LEAST_MATCH: Final = 1.0
+GREATEST_MATCH: Final = 8.0
+"""Bounds of what a typical match is taken for, in spreads: where nothing stands out nothing is a match, and what stands
+out so far is one, however much farther others do."""
 
 # fmt: off
 GENERIC_TEXTS: Final = (
@@ -56,7 +63,7 @@ GENERIC_TEXTS: Final = (
     "garden", "hammer", "ball", "flag", "map",
 )
 # fmt: on
-"""What people search for: the queries by whose best hits those of texts are measured. They are encoded once a model."""
+"""What people search for and pictures show."""
 
 
 class Verdict(StrEnum):
@@ -88,8 +95,8 @@ class Reference(NamedTuple):
     """What the queries of one modality score in a collection."""
 
     typical: Level
-    best: float
-    """How many spreads above the centre the best hit of a typical query lies."""
+    match: float
+    """How many spreads above the centre a picture lies for a query that fits it."""
 
 
 class Scale(NamedTuple):
@@ -98,15 +105,16 @@ class Scale(NamedTuple):
     zero: float
     """Where unrelated pictures lie."""
     unit: float
-    """From there to the best hit of a typical query."""
+    """From there to a typical match."""
 
     def relevance(self, score: float) -> float:
-        """In [0, 1], greater for a greater score; 0.5 for what the best hit of a typical query scores.
+        """In [0, 1], greater for a greater score; 0.5 for what a typical match scores.
 
         Args:
             score: `(1 + cosine) / 2`, as Elasticsearch gives it for unit vectors.
         """
-        units = (float(_fisher_z(2 * score - 1)) - self.zero) / self.unit
+        cosine = min(max(2 * score - 1, -_GREATEST_COSINE), _GREATEST_COSINE)
+        units = (math.atanh(cosine) - self.zero) / self.unit
         return (1 + math.tanh(STEEPNESS / 2 * (units - 1))) / 2
 
     def verdict(self, score: float) -> Verdict:
@@ -141,11 +149,12 @@ class Calibration:
             modality: what the query is the vector of.
         """
         reference = self.references[modality]
-        row = _without_copies(self.sample @ query)
-        if reference is None or not len(row):
+        cosines = self.sample @ query
+        counts = cosines < COPY
+        if reference is None or not counts.any():
             return None
-        level = _level(_fisher_z(row), reference.typical)
-        return Scale(level.centre, level.spread * reference.best)
+        level = _level(_fisher_z(cosines[counts]), reference.typical)
+        return Scale(level.centre, level.spread * reference.match)
 
 
 def calibrate(sample: Vectors, texts: Vectors) -> Calibration | None:
@@ -157,24 +166,29 @@ def calibrate(sample: Vectors, texts: Vectors) -> Calibration | None:
     """
     if len(sample) < MIN_SAMPLE:
         return None
-    references: dict[Modality, Reference | None] = {
-        "text": _reference(list(texts @ sample.T)),
-        "picture": _reference([_without_copies(row) for row in sample[:PICTURES] @ sample.T]),
-    }
-    return Calibration(sample, references)
+    return Calibration(
+        sample, {"text": _reference(texts @ sample.T), "picture": _reference(sample[:PICTURES] @ sample.T)}
+    )
 
 
-def _reference(rows: Sequence[NDArray[np.float32]]) -> Reference | None:
-    """The reference of queries with these cosines each; None where no query has any."""
-    tables = [_fisher_z(row) for row in rows if len(row)]
-    if not tables:
+def _reference(cosines: NDArray[np.float32]) -> Reference | None:
+    """What these queries say of the sample; None where it is nothing but their copies.
+
+    Args:
+        cosines: (queries, n).
+    """
+    table, counts = _fisher_z(cosines), cosines < COPY
+    if not counts.any():
         return None
-    typical = Level.of(np.concatenate(tables))
-    bests = []
-    for table in tables:
-        level = _level(table, typical)
-        bests.append((float(table.max()) - level.centre) / level.spread)
-    return Reference(typical, max(_LEAST_BEST, float(np.median(bests))))
+    typical = Level.of(table[counts])
+    spreads = np.full(table.shape, -np.inf)
+    for found, row, counted in zip(spreads, table, counts, strict=True):
+        if counted.any():
+            level = _level(row[counted], typical)
+            found[counted] = (row[counted] - level.centre) / level.spread
+    best = spreads.max(axis=0)
+    match = np.quantile(best[np.isfinite(best)], FITTING)
+    return Reference(typical, float(np.clip(match, LEAST_MATCH, GREATEST_MATCH)))
 
 
 def _level(table: NDArray[np.float32], typical: Level) -> Level:
@@ -182,10 +196,5 @@ def _level(table: NDArray[np.float32], typical: Level) -> Level:
     return typical.towards(Level.of(table), OWN_WEIGHT)
 
 
-def _fisher_z(cosines: NDArray[np.float32] | float) -> NDArray[np.float32]:
-    # Rounding in the quantised index can leave a cosine at 1 or a hair above, where the tangent ends.
-    return np.asarray(np.arctanh(np.clip(cosines, -_GREATEST_COSINE, _GREATEST_COSINE)))
-
-
-def _without_copies(cosines: NDArray[np.float32]) -> NDArray[np.float32]:
-    return cosines[cosines < COPY]
+def _fisher_z(cosines: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.arctanh(np.clip(cosines, -_GREATEST_COSINE, _GREATEST_COSINE))
