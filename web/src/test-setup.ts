@@ -22,6 +22,8 @@ const complaints = vi.spyOn(console, "error").mockImplementation(() => {});
 beforeEach(() => {
   complaints.mockClear();
   window.history.replaceState(null, "", "/");
+  localStorage.clear();
+  sessionStorage.clear();
 });
 
 afterEach(() => {
