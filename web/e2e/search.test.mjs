@@ -256,6 +256,7 @@ test("the keyboard is enough: slash, arrows, plus, minus, Enter and Escape", asy
   await page.keyboard.press("ArrowRight");
   await page.keyboard.press("-");
   await removal(/^Remove: Less like /).waitFor();
+  await page.locator('.results[aria-busy="false"]').waitFor();
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await dialog().waitFor();
@@ -313,14 +314,14 @@ test("scrolling on brings further pictures, each once, and going back leads to t
   const ids = await page.locator(".tile").evaluateAll((all) => all.map((tile) => tile.getAttribute("data-id")));
   assert.equal(new Set(ids).size, ids.length);
 
-  await tiles().nth(50).scrollIntoViewIfNeeded();
-  const place = await page.evaluate(() => window.scrollY);
-  assert.ok(place > 1_000, `only ${place} pixels down`);
-  await page
+  const similar = page
     .locator(".tile")
     .nth(50)
-    .getByRole("button", { name: /^Similar to / })
-    .click();
+    .getByRole("button", { name: /^Similar to / });
+  await similar.hover();
+  const place = await page.evaluate(() => window.scrollY);
+  assert.ok(place > 1_000, `only ${place} pixels down`);
+  await similar.click();
   await heading("Similar pictures").waitFor();
   assert.equal(await page.evaluate(() => window.scrollY), 0);
   await page.goBack();

@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
-import type { Api } from "./api/client.ts";
+import { type Api, wantsKey } from "./api/client.ts";
 import { CollectionsPage } from "./components/collections-page.tsx";
 import { DropTarget } from "./components/drop-target.tsx";
 import { Failure } from "./components/failure.tsx";
@@ -42,7 +42,8 @@ export function App({ api }: { api: Api }) {
   const collections = useQuery({
     queryKey: ["collections"],
     queryFn: ({ signal }) => api.collections(signal),
-    refetchInterval: COLLECTIONS_EVERY_MS, // pictures are being indexed while the page is open
+    // Pictures are being indexed while the page is open; while a key is typed, nothing takes it away.
+    refetchInterval: ({ state }) => !wantsKey(state.error) && COLLECTIONS_EVERY_MS,
   });
   const collection = search.collection ?? collections.data?.[0]?.collection ?? null;
   const { query } = search;

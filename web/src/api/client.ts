@@ -44,6 +44,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the service answers those who have a key, and others not. */
+export function wantsKey(error: Error | null): boolean {
+  return error instanceof ApiError && error.status === 401;
+}
+
 const PATIENCE_MS = 30_000;
 
 export function createApi(fetchFn: typeof fetch = (...given) => fetch(...given), key = apiKey): Api {

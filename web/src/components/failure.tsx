@@ -1,4 +1,4 @@
-import { ApiError } from "../api/client.ts";
+import { ApiError, wantsKey } from "../api/client.ts";
 import type { Words } from "../i18n/en.ts";
 import { useLanguage } from "../i18n/language.tsx";
 import { KeyForm } from "./key-form.tsx";
@@ -26,7 +26,7 @@ export function faultOf(error: Error, words: Words): Fault {
 /** In place of what could not be had: why, and what can be done about it. */
 export function Failure({ error, onRetry }: { error: Error; onRetry: () => void }) {
   const { words } = useLanguage();
-  if (error instanceof ApiError && error.status === 401) return <KeyForm />;
+  if (wantsKey(error)) return <KeyForm />;
   const { title, text, quoted } = faultOf(error, words);
   const passing = error instanceof ApiError ? error.passing : true;
   return (

@@ -27,7 +27,7 @@ export function Home({ api, collection, images, onWords }: Props) {
   return (
     <section className="home">
       <h1 className="for-listeners">{words.searchPictures}</h1>
-      <p className="hint">{words.hint(images)}</p>
+      <p className="hint">{words.hint(images || undefined)}</p>
       {images !== 0 && (
         <ul className="examples" aria-label={words.examples}>
           {EXAMPLES.map(({ text, lang }) => (

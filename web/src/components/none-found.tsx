@@ -1,5 +1,6 @@
 import { useLanguage } from "../i18n/language.tsx";
 import { isFiltered, NO_FILTERS } from "../search/filters.ts";
+import { isEmpty } from "../search/query.ts";
 import type { Search } from "../search/search.ts";
 import { Message } from "./message.tsx";
 
@@ -28,8 +29,14 @@ export function NoneFound({ search, collection, onChange, onRetry }: Props) {
       />
     );
   }
+  const empty = isEmpty(search.query);
   return (
-    <Way title={words.noneFound} text={words.noneFoundText(collection)} label={words.searchAgain} onGo={onRetry} />
+    <Way
+      title={empty ? words.emptyCollection : words.noneFound}
+      text={empty ? words.emptyCollectionText(collection) : words.noneFoundText(collection)}
+      label={words.searchAgain}
+      onGo={onRetry}
+    />
   );
 }
 

@@ -1,7 +1,7 @@
 import { fireEvent, screen, waitFor } from "@testing-library/react";
 import { expect, test } from "vitest";
 import { ApiError } from "../api/client.ts";
-import { fakeApi, hit, hits, response } from "../test-api.ts";
+import { collection, fakeApi, hit, hits, response } from "../test-api.ts";
 import { heading, open, status, tiles } from "../test-page.tsx";
 
 test("each picture has its title as text, its score, and its author and licence with their links", async () => {
@@ -73,10 +73,16 @@ test("an error on a later page keeps what was found", async () => {
   expect(screen.getByRole("button", { name: "Try again" })).toBeTruthy();
 });
 
-test("a search without hits says so, and so does an empty collection", async () => {
+test("a search without hits says so", async () => {
   open(fakeApi([]), "/?q=duck");
   expect(await heading("No pictures found")).toBeTruthy();
-  expect(screen.getByText(/Nothing in stamps answers this search. It may still be empty/)).toBeTruthy();
+});
+
+test("an empty collection is called empty", async () => {
+  open(fakeApi([], { collections: async () => [collection("stamps", 0)] }));
+  expect(await heading("Nothing to search yet")).toBeTruthy();
+  expect(screen.getByText(/stamps is still empty/)).toBeTruthy();
+  expect(screen.queryByRole("list", { name: "Examples" })).toBeNull();
 });
 
 test("a quiet line stands where the strong matches end", async () => {

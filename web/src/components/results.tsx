@@ -150,12 +150,13 @@ function step(id: string | undefined, show: Props["onShow"]): (() => void) | und
  */
 function useFocusAfterwards(heading: { current: HTMLElement | null }, key: string): (action: () => void) => void {
   const wanted = useRef(false);
+  const before = useRef(key);
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: another search is the reason
   useLayoutEffect(() => {
-    if (wanted.current) heading.current?.focus({ preventScroll: true });
+    if (wanted.current && before.current !== key) heading.current?.focus({ preventScroll: true });
     wanted.current = false;
-  }, [key]);
+    before.current = key;
+  });
 
   return (action) => {
     wanted.current = true;

@@ -61,8 +61,10 @@ export const de = ({ number, plural }: Speech): Words => ({
   newestFirst: "neueste zuerst",
   oldestFirst: "älteste zuerst",
   noneFound: "Keine Bilder gefunden",
-  noneFoundText: (collection) =>
-    `Nichts in ${collection} passt zu dieser Suche. Vielleicht ist die Sammlung noch leer: Bilder sind zu finden, sobald sie aufgenommen sind.`,
+  noneFoundText: (collection) => `Nichts in ${collection} passt zu dieser Suche.`,
+  emptyCollection: "Noch nichts zu durchsuchen",
+  emptyCollectionText: (collection) =>
+    `${collection} ist noch leer. Bilder sind zu finden, sobald sie aufgenommen sind.`,
   noneWithFilters: (collection) => `Nichts in ${collection} erfüllt diese Filter.`,
   noneStrong: "Keine guten Treffer",
   noneStrongText: (collection) => `Nichts in ${collection} ähnelt dem Gesuchten sehr.`,

@@ -63,8 +63,10 @@ export const en = ({ number, plural }: Speech) => ({
   newestFirst: "newest first",
   oldestFirst: "oldest first",
   noneFound: "No pictures found",
-  noneFoundText: (collection: string) =>
-    `Nothing in ${collection} answers this search. It may still be empty: pictures can be found as soon as they are indexed.`,
+  noneFoundText: (collection: string) => `Nothing in ${collection} answers this search.`,
+  emptyCollection: "Nothing to search yet",
+  emptyCollectionText: (collection: string) =>
+    `${collection} is still empty. Its pictures can be found as soon as they are indexed.`,
   noneWithFilters: (collection: string) => `Nothing in ${collection} passes these filters.`,
   noneStrong: "No strong matches",
   noneStrongText: (collection: string) => `Nothing in ${collection} is much like what was searched.`,
