@@ -1,7 +1,7 @@
 import type { ReactNode } from "react";
 import type { Collection } from "../api/client.ts";
 import { LANGUAGES, type Language, speak, useLanguage } from "../i18n/language.tsx";
-import { type Search, START } from "../search/search.ts";
+import { inCollection, type Search, START } from "../search/search.ts";
 import { Logo } from "./icons.tsx";
 import "./masthead.css";
 import { PageLink } from "./page-link.tsx";
@@ -29,7 +29,7 @@ export function Masthead({ search, collections, collection, onGo, children }: Pr
         <CollectionPicker
           collections={collections}
           chosen={collection}
-          onChoose={(chosen) => onGo({ ...search, view: "search", collection: chosen })}
+          onChoose={(chosen) => onGo(inCollection(search, chosen))}
         />
         <PageLink
           className="way"

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { query, search } from "../test-api.ts";
 import { NO_FILTERS } from "./filters.ts";
 import { NOTHING } from "./query.ts";
-import { askedKey, isStart, START, searchFor } from "./search.ts";
+import { askedKey, inCollection, isStart, START, searchFor } from "./search.ts";
 
 const picture = { id: "7", name: "cat.png", type: "image/png", bytes: new ArrayBuffer(3) };
 
@@ -20,6 +20,11 @@ test("what was browsed by date is searched by likeness, and filters stay", () =>
   expect(asked).toEqual({ ...browsed, query: query({ text: "dog" }), sort: "relevance" });
   expect(searchFor({ ...asked, sort: "newest" }, query({ text: "dogs" })).sort).toBe("newest");
   expect(searchFor({ ...asked, strongOnly: true }, NOTHING).strongOnly).toBe(false);
+});
+
+test("in another collection the words stay, and the pictures that were judged do not", () => {
+  const asked = search({ query: query({ text: "dog", liked: ["a"], disliked: ["b"] }), view: "collections" });
+  expect(inCollection(asked, "emoji")).toEqual(search({ query: query({ text: "dog" }), collection: "emoji" }));
 });
 
 test("searches share a key only when their answers are the same", () => {

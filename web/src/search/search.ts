@@ -54,6 +54,11 @@ export function searchFor<S extends Asked>(search: S, query: Query): S {
   return { ...search, query, ...(begins && { sort: "relevance" as const, strongOnly: false }) };
 }
 
+/** The same search in another collection, which has other pictures to like and dislike. */
+export function inCollection(search: Search, collection: string): Search {
+  return { ...searchFor(search, { ...search.query, liked: [], disliked: [] }), view: "search", collection };
+}
+
 /** Equal keys, equal answers. An uploaded picture counts by its id, not by its bytes. */
 export function askedKey({ query, filters, sort, strongOnly, emphasis }: Asked): string {
   const { picture } = query;
