@@ -115,6 +115,7 @@ export function App({ api }: { api: Api }) {
       </Masthead>
       {notice && <Notice alert>{notice}</Notice>}
       <main>
+        {collection === null && <h1 className="for-listeners">{words.searchPictures}</h1>}
         {collections.isError && collection === null ? (
           <Failure error={collections.error} onRetry={() => void collections.refetch()} />
         ) : collections.isPending && collection === null ? (

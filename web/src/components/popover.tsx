@@ -48,12 +48,17 @@ export function Popover({ label, count, children }: Props) {
         className="filter-chip"
         aria-expanded={open}
         aria-controls={open ? id : undefined}
-        aria-label={count > 0 ? words.facetWithCount(label, count) : undefined}
         data-chosen={count > 0}
         onClick={() => setOpen(!open)}
       >
         {label}
-        {count > 0 && <span className="filter-count">{speech.number(count)}</span>}
+        {count > 0 && (
+          <>
+            {" "}
+            <span className="filter-count">{speech.number(count)}</span>{" "}
+            <span className="for-listeners">{words.chosen}</span>
+          </>
+        )}
         <DownIcon />
       </button>
       {open && (

@@ -85,7 +85,7 @@ export const de = ({ number, plural }: Speech): Words => ({
   source: "Quelle",
   uploaded: "Hochgeladen",
   taken: "Aufgenommen",
-  facetWithCount: (name, count) => `${name}, ${number(count)} gewählt`,
+  chosen: "gewählt",
   anotherTag: "Anderes Schlagwort",
   anotherAuthor: "Anderer Urheber",
   add: "Hinzufügen",

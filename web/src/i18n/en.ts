@@ -88,7 +88,7 @@ export const en = ({ number, plural }: Speech) => ({
   source: "Source",
   uploaded: "Uploaded",
   taken: "Taken",
-  facetWithCount: (name: string, count: number) => `${name}, ${number(count)} chosen`,
+  chosen: "chosen",
   anotherTag: "Another tag",
   anotherAuthor: "Another author",
   add: "Add",
