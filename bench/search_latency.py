@@ -23,6 +23,8 @@ WORDS = {
     "noun": "dog cat bird tree house boat car guitar apple flower fish horse castle cloud train lamp shoe star".split(),
     "place": "garden street forest beach kitchen mountain river city field harbour desert meadow".split(),
 }
+ASKED = ("encode", "knn", "documents")
+"""The stages in which the API waits for somebody else."""
 
 
 class Timing(NamedTuple):
@@ -77,8 +79,8 @@ def line(name: str, timings: list[Timing], seconds: float) -> str:
 def shares(timings: list[Timing]) -> Iterator[str]:
     """The median of each stage, and its share of the time that the client waited."""
     total = sum(timing.client for timing in timings)
-    by_stage = {name: [t.stages.get(name, 0.0) for t in timings] for name in ("encode", "knn")}
-    by_stage["api"] = [t.stages["total"] - t.stages["encode"] - t.stages["knn"] for t in timings]
+    by_stage = {name: [t.stages.get(name, 0.0) for t in timings] for name in ASKED}
+    by_stage["api"] = [t.stages["total"] - sum(t.stages.get(name, 0.0) for name in ASKED) for t in timings]
     by_stage["http"] = [t.client - t.stages["total"] for t in timings]
     for name, spent in by_stage.items():
         yield f"  {name:<22} p50 {percentile(spent, 50):7.1f} ms   share {sum(spent) / total:6.1%}"

@@ -61,7 +61,7 @@ def test_what_is_named_is_there(render, values):
     """Accounts, ConfigMaps and Secrets that pods name are either the chart's or the user's own."""
     objects = render(values)
     made = {(item["kind"], item["metadata"]["name"]) for item in objects}
-    users_own = {"kafka", "kafka-ca", "elasticsearch", "elasticsearch-ca", "elastic", "other"}
+    users_own = {"kafka", "kafka-ca", "elasticsearch", "elasticsearch-ca", "elastic", "other", "search-keys"}
 
     named = {name for item in objects for name in _references(item) if name[1] not in users_own}
 
@@ -143,6 +143,8 @@ def _references(item: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for volume in pod["volumes"]:
         if "configMap" in volume:
             yield "ConfigMap", volume["configMap"]["name"]
+        if "secret" in volume:
+            yield "Secret", volume["secret"]["secretName"]
         for source in volume.get("projected", {}).get("sources", []):
             yield "Secret", source["secret"]["name"]
     for container in pod["containers"] + pod.get("initContainers", []):

@@ -24,6 +24,10 @@ TRIAL = ("kafka.embedded.enabled=true", "elasticsearch.embedded.enabled=true")
         ("images.pullPolicy=Sometimes", "'Always', 'IfNotPresent', 'Never'"),
         ("images.operator.digest=sha256:12", "at '/images/operator/digest': 'sha256:12' does not match pattern"),
         ("fetch.allowedNetworks={10.0.0.0}", "at '/fetch/allowedNetworks/0': '10.0.0.0' does not match pattern"),
+        ("search.access.keysSecret=keys", "at '/search/access/keysSecret': got string, want object"),
+        ("search.maxConcurrentSearches=0", "at '/search/maxConcurrentSearches': minimum: got 0, want 1"),
+        ("search.trustedProxies={10.0.0.1}", "at '/search/trustedProxies/0': '10.0.0.1' does not match pattern"),
+        ("search.cors.allowedOrigins={example.org}", "'example.org' does not match pattern"),
         ("kafka.topicReplicationFactor=0", "at '/kafka/topicReplicationFactor'"),
         ("kafka.bootstrapServers=kafka:9092", "Two Kafkas: unset kafka.bootstrapServers"),
         ("kafka.embedded.enabled=false", "No Kafka: set kafka.bootstrapServers to the address of yours"),
@@ -161,6 +165,41 @@ def test_the_search_api_reads_what_it_is_given(render, values):
     assert bool(settings.elasticsearch_password) == (values != "namespaced")
 
 
+def test_the_search_api_is_told_whom_to_let_in_and_how_much(render):
+    settings = SearchSettings.from_env(_without(_environment(render("full"), "search"), "OTHER"))
+
+    assert settings.requests_per_minute == 600
+    assert settings.max_concurrent_searches == 64
+    assert settings.request_timeout_seconds == 12.5
+    assert settings.trusted_proxies == ("10.2.0.0/16", "fd01::/16")
+    assert settings.cors_allowed_origins == ("https://pictures.example.org", "http://localhost:5173")
+    assert settings.log_queries
+
+
+def test_by_default_it_lets_everybody_in_as_it_does_by_itself(render):
+    settings, itself = SearchSettings.from_env(_environment(render("trial"), "search")), SearchSettings()
+
+    for name in (
+        *("access_keys_path", "requests_per_minute", "trusted_proxies", "max_concurrent_searches"),
+        *("request_timeout_seconds", "cors_allowed_origins", "log_queries"),
+    ):
+        assert getattr(settings, name) == getattr(itself, name)
+    assert [volume["name"] for volume in _pod(render("trial"), "search")["volumes"]] == ["tmp"]
+
+
+def test_the_keys_lie_where_the_settings_point_and_can_change(render):
+    pod = _pod(render("full"), "search")
+    (volume,) = [volume for volume in pod["volumes"] if volume["name"] == "access"]
+    (mount,) = [mount for mount in pod["containers"][0]["volumeMounts"] if mount["name"] == "access"]
+    (item,) = volume["secret"]["items"]
+
+    assert (volume["secret"]["secretName"], item["key"]) == ("search-keys", "list.json")
+    assert (
+        f"{mount['mountPath']}/{item['path']}" == _environment(render("full"), "search")["IMAGESEARCH_ACCESS_KEYS_PATH"]
+    )
+    assert "subPath" not in mount  # a file that is mounted by itself is never brought up to date
+
+
 def test_without_the_page_the_image_is_told_to_serve_none(render):
     assert _environment(render("namespaced"), "search")["IMAGESEARCH_WEB_DIR"] == ""
     assert "IMAGESEARCH_WEB_DIR" not in _environment(render("trial"), "search")
@@ -181,6 +220,10 @@ def _environment(objects: list[dict[str, Any]], part: str) -> dict[str, str]:
         variable["name"]: variable["value"] if "value" in variable else "/".join(_secret_key(variable))
         for variable in _pod(objects, part)["containers"][0]["env"]
     }
+
+
+def _without(environment: dict[str, str], name: str) -> dict[str, str]:
+    return {key: value for key, value in environment.items() if key != name}
 
 
 def _secret_key(variable: dict[str, Any]) -> tuple[str, str]:

@@ -1,13 +1,16 @@
 /** A search API in memory, for tests. */
 
-import type { Api, Hit, Page, SearchResponse } from "./api/client.ts";
-import type { Query } from "./search/search-params.ts";
+import type { Api, Collection, Hit, Page, SearchResponse } from "./api/client.ts";
+import { NOTHING, type Query } from "./search/query.ts";
+import { type Asked, type Search, START } from "./search/search.ts";
 import { PAGE_SIZE } from "./search/use-results.ts";
 
 export function hit(fields: Partial<Hit> = {}): Hit {
   return {
     id: "manifest:duck",
     score: 0.8123,
+    match: null,
+    has_words: false,
     url: "https://pictures.example/duck.png",
     thumbnail_url: null,
     page_url: "https://pictures.example/duck",
@@ -28,40 +31,55 @@ export function hit(fields: Partial<Hit> = {}): Hit {
   };
 }
 
-export function hits(count: number): Hit[] {
-  return Array.from({ length: count }, (_, place) => hit({ id: `manifest:${place}`, title: `Picture ${place}` }));
+export function hits(count: number, fields: Partial<Hit> = {}): Hit[] {
+  return Array.from({ length: count }, (_, place) =>
+    hit({ id: `manifest:${place}`, title: `Picture ${place}`, ...fields }),
+  );
 }
 
-export function response(found: Hit[], { from, size, collection }: Page): SearchResponse {
+export function response(found: Hit[], { from, size, collection }: Page, fields: Partial<SearchResponse> = {}) {
   const next = from + size;
-  return {
+  const page: SearchResponse = {
     collection,
     model: "starter/1",
     took_ms: 1,
     from,
     size,
     total: found.length,
+    available: found.length,
     next_from: next < found.length ? next : null,
+    strong: null,
+    degraded: false,
     hits: found.slice(from, next),
+    facets: {},
+    ...fields,
   };
+  return page;
 }
 
-export type FakeApi = Api & { asked: { query: Query; page: Page }[] };
+export type FakeApi = Api & { asked: { asked: Asked; page: Page; signal: AbortSignal }[] };
 
-/** Finds `found` for every query; both calls can be replaced. Remembers the searches, those of the examples left out. */
-export function fakeApi(found: Hit[] = hits(3), replaced: Partial<Api> = {}): FakeApi {
+type Replaced = Partial<Api> & { fields?: Partial<SearchResponse> };
+
+/** Finds `found` for every search, with `fields` in the answer. Remembers the searches, those of the examples left out. */
+export function fakeApi(found: Hit[] = hits(3), { fields, ...replaced }: Replaced = {}): FakeApi {
   const asked: FakeApi["asked"] = [];
-  const search = replaced.search ?? (async (_: Query, page: Page) => response(found, page));
+  const search = replaced.search ?? (async (_: Asked, page: Page) => response(found, page, fields));
   return {
     asked,
     collections: replaced.collections ?? (async () => [collection("stamps")]),
-    search: (query, page, signal) => {
-      if (page.size === PAGE_SIZE) asked.push({ query, page });
-      return search(query, page, signal);
+    picture: replaced.picture ?? (async (id) => found.find((one) => one.id === id) ?? null),
+    search: (wanted, page, signal) => {
+      if (page.size === PAGE_SIZE) asked.push({ asked: wanted, page, signal });
+      return search(wanted, page, signal);
     },
   };
 }
 
-export function collection(name: string, images = 829) {
+export function collection(name: string, images = 829): Collection {
   return { collection: name, name, namespace: "default", images, model: "starter/1", dims: 512 };
 }
+
+export const query = (fields: Partial<Query> = {}): Query => ({ ...NOTHING, ...fields });
+
+export const search = (fields: Partial<Search> = {}): Search => ({ ...START, ...fields });

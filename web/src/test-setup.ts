@@ -6,6 +6,7 @@ import { afterEach, beforeEach, expect, vi } from "vitest";
 configure({ asyncUtilTimeout: 10_000 }); // on a busy machine a second is not much
 
 window.scrollTo = () => {};
+HTMLCanvasElement.prototype.getContext = () => null;
 URL.createObjectURL = () => "blob:preview";
 URL.revokeObjectURL = () => {};
 HTMLDialogElement.prototype.showModal ??= function (this: HTMLDialogElement) {
@@ -22,6 +23,8 @@ const complaints = vi.spyOn(console, "error").mockImplementation(() => {});
 beforeEach(() => {
   complaints.mockClear();
   window.history.replaceState(null, "", "/");
+  localStorage.clear();
+  sessionStorage.clear();
 });
 
 afterEach(() => {

@@ -32,7 +32,15 @@ EXAMPLES: list[Settings] = [
         trigger_seconds=0.5,
     ),
     EncoderServiceSettings(model_name="starter", model_version="1", gpus_per_replica=0.5),
-    SearchSettings(web_dir=Path("web/dist"), elasticsearch_username="elastic"),
+    SearchSettings(
+        web_dir=Path("web/dist"),
+        elasticsearch_username="elastic",
+        access_keys_path=Path("keys.yaml"),
+        requests_per_minute=600,
+        trusted_proxies=("10.0.0.0/8", "fd00::/8"),
+        cors_allowed_origins=("https://pictures.example.org",),
+        log_queries=True,
+    ),
 ]
 
 

@@ -4,11 +4,16 @@ The encoder server is the real HTTP side of the encoder service; only its model 
 a vector has four numbers, for dog (or red), cat (green), boat (blue) and anything else.
 """
 
+import operator
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+import uuid
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -17,18 +22,20 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from elasticsearch import Elasticsearch
 from fastapi import FastAPI
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
-from imagesearch_contract.index import IndexMeta, index_body
-from imagesearch_contract.settings import EncoderServiceSettings, SearchSettings
+from imagesearch_contract.index import IndexMeta, document, index_body
+from imagesearch_contract.record import ImageRecord
+from imagesearch_contract.settings import ElasticsearchSettings, EncoderServiceSettings, SearchSettings
 from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.fetch import FetchError
 from imagesearch_search.app import create_app
 from imagesearch_search.encoder_client import EncoderClient
 from imagesearch_search.encoder_http import EncoderHttp
 from imagesearch_search.engine import SearchEngine
-from imagesearch_search.index_client import IndexMissingError, unavailable
+from imagesearch_search.index_client import ElasticsearchIndex, IndexMissingError, connect, unavailable
 from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
@@ -127,20 +134,131 @@ class FakeIndex:
         self._check()
         return {index: len(self.documents[index]) for index in indices if self.documents[index]}
 
-    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
+    async def vectors(self, index: str, ids: Sequence[str]) -> dict[str, bytes]:
+        self._check()
+        known = self.documents[index]
+        return {key: known[key]["vector"].astype("<f4").tobytes() for key in ids if key in known}
+
+    async def search(self, index: str, bodies: Sequence[Mapping[str, Any]], *, preference: str) -> list[dict[str, Any]]:
         self._check()
         self.searched.append(index)
         if index not in self.documents:
             raise IndexMissingError(index)
-        query = np.array(body["knn"]["query_vector"])
-        scored = [
-            {"_id": key, "_score": float((1 + document["vector"] @ query) / 2), "_source": document["source"]}
-            for key, document in self.documents[index].items()
-        ]
-        scored.sort(key=lambda hit: (-hit["_score"], hit["_id"]))
-        nearest = scored[: body["knn"]["k"]]
-        page = nearest[body["from"] : body["from"] + body["size"]]
-        return {"hits": {"total": {"value": len(nearest)}, "hits": page}}
+        return [answer(self.documents[index], body) for body in bodies]
+
+
+def answer(documents: dict[str, dict[str, Any]], body: Mapping[str, Any]) -> dict[str, Any]:
+    """What Elasticsearch answers to the bodies that the search API sends."""
+    if knn := body.get("knn"):
+        query = np.array(knn["query_vector"])
+        scores = {
+            key: float((1 + document["vector"] @ query) / 2)
+            for key, document in documents.items()
+            if passes(document["source"], {"bool": {"filter": knn.get("filter", [])}})
+        }
+        scores = dict(sorted(scores.items(), key=lambda each: (-each[1], each[0]))[: knn["k"]])
+    else:
+        scores = {key: 1.0 for key, document in documents.items() if passes(document["source"], body["query"])}
+    found = [
+        {"_id": key, "_score": score, **documents[key], "fields": fields(key, documents)}
+        for key, score in scores.items()
+    ]
+    for hit in found:
+        hit["_source"] = hit.pop("source")
+    for [(field, order)] in reversed([list(each.items()) for each in body.get("sort", [])]):
+        found.sort(key=partial(place, field), reverse=(order if isinstance(order, str) else order["order"]) == "desc")
+    start = body.get("from", 0)
+    counted = {
+        name: {"buckets": buckets(found, next(iter(wanted.values())))} for name, wanted in body.get("aggs", {}).items()
+    }
+    return {
+        "hits": {"total": {"value": len(found)}, "hits": found[start : start + body["size"]]},
+        "aggregations": counted,
+    }
+
+
+def fields(key: str, documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {"id": [key], "embedding": documents[key]["vector"].tolist()}
+
+
+def place(field: str, hit: dict[str, Any]) -> Any:
+    return hit["_score"] if field == "_score" else hit["_source"].get(field) or ""
+
+
+def passes(source: dict[str, Any], query: Mapping[str, Any]) -> bool:
+    [(kind, asked)] = query.items()
+    match kind:
+        case "bool":
+            return all(passes(source, clause) for clause in [*asked.get("must", []), *asked.get("filter", [])])
+        case "ids":
+            return source["id"] in asked["values"]
+        case "function_score" | "exists":
+            return True
+        case "multi_match":
+            words = f"{source.get('title', '')} {' '.join(source.get('tags', []))}".lower().split()
+            return all(word in words for word in asked["query"].lower().split())
+    [(field, wanted)] = asked.items()
+    values = source.get(field) if isinstance(source.get(field), list) else [source.get(field)]
+    match kind:
+        case "terms":
+            return any(value in wanted for value in values)
+        case "term":
+            return wanted in values
+        case "range":
+            bounds = {"gte": operator.ge, "lte": operator.le, "lt": operator.lt}
+            return values[0] is not None and all(bounds[name](values[0], bound) for name, bound in wanted.items())
+    raise AssertionError(f"nobody told this index what {kind} is")
+
+
+def buckets(found: list[dict[str, Any]], wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+    values = Counter(
+        value
+        for hit in found
+        for each in [hit["_source"].get(wanted["field"])]
+        for value in (each if isinstance(each, list) else [each])
+        if value is not None
+    )
+    if "calendar_interval" in wanted:
+        years = Counter(moment[:4] for moment in values.elements())
+        return [{"key": 0, "key_as_string": year, "doc_count": years[year]} for year in sorted(years)]
+    return [
+        {"key": value, "doc_count": count}
+        for value, count in sorted(values.items(), key=lambda each: (-each[1], each[0]))
+    ]
+
+
+class RealIndex(ElasticsearchIndex):
+    """The real one, filled as the one in memory is."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(connect(ElasticsearchSettings(elasticsearch_url=url)))
+        self.alias: dict[str, str] = {}
+        self._filler = Elasticsearch(url)
+
+    def add(self, name: str, encoder_url: str) -> str:
+        meta = IndexMeta(
+            namespace="default",
+            collection=name,
+            model_name=MODEL[0],
+            model_version=MODEL[1],
+            dims=4,
+            encoder_url=encoder_url,
+        )
+        index = f"default.{name}.{uuid.uuid4().hex[:8]}"
+        self._filler.indices.create(index=index, **index_body(meta, quantization="none"))
+        self._filler.indices.put_alias(index=index, name=names.alias("default", name))
+        self.alias[names.alias("default", name)] = index
+        return index
+
+    def put(self, index: str, image_id: str, vector: np.ndarray, **fields: Any) -> None:
+        record = ImageRecord(id=image_id, url=f"http://pictures.example/{image_id}", **fields)
+        source = document(record, vector.tolist(), model="tiny/1", indexed_at=datetime.now(UTC))
+        self._filler.index(index=index, id=image_id, document=source, refresh=True)
+
+    async def close(self) -> None:
+        self._filler.indices.delete(index=",".join(self.alias.values()))
+        self._filler.close()
+        await self._client.close()
 
 
 class FakeTime:
@@ -199,13 +317,32 @@ def encoder(encoder_server: tuple[str, list[FakeEncoder]]) -> FakeEncoder:
 
 
 @pytest.fixture
-def index(encoder: FakeEncoder) -> FakeIndex:
+def zoo_in_memory(encoder: FakeEncoder) -> FakeIndex:
     """Holds the collection `zoo`, with a dog, a cat and a boat."""
     fake = FakeIndex()
-    zoo = fake.add("zoo", encoder.url)
-    for name in AXES:
-        fake.put(zoo, f"test:{name}", text_vector(name), title=f"A {name}")
+    populate(fake, encoder)
     return fake
+
+
+@pytest.fixture
+async def zoo_on_elasticsearch(elasticsearch_url: str, encoder: FakeEncoder) -> AsyncIterator[RealIndex]:
+    """The same on a real server."""
+    real = RealIndex(elasticsearch_url)
+    populate(real, encoder)
+    yield real
+    await real.close()
+
+
+def populate(index: FakeIndex | RealIndex, encoder: FakeEncoder) -> None:
+    zoo = index.add("zoo", encoder.url)
+    for name in AXES:
+        index.put(zoo, f"test:{name}", text_vector(name), title=f"A {name}")
+
+
+@pytest.fixture
+def index(zoo_in_memory: FakeIndex) -> FakeIndex:
+    """Which of the two is searched."""
+    return zoo_in_memory
 
 
 @pytest.fixture
@@ -242,9 +379,11 @@ def app(settings: SearchSettings, index: FakeIndex, web: FakeWeb, passing: FakeT
     async def connect(settings: SearchSettings) -> AsyncIterator[SearchEngine]:
         async with aiohttp.ClientSession() as session:
             client = EncoderClient(session, settings.encoder_timeout_seconds)
-            yield SearchEngine(
+            engine = SearchEngine(
                 settings, index=index, encoder=client, fetch=web.fetch, sleep=passing.sleep, clock=passing.clock
             )
+            yield engine
+            await engine.close()
 
     return create_app(settings, connect)
 

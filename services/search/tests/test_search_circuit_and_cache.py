@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from imagesearch_search.encoder_client import FAILURES_TO_OPEN, OPEN_SECONDS, Circuit
-from imagesearch_search.vector_cache import VectorCache
+from imagesearch_search.recent import Recent
 
 
 class Clock:
@@ -83,7 +83,7 @@ class Encoding:
 
 
 async def test_a_text_that_is_being_encoded_is_not_encoded_twice():
-    cache, encode = VectorCache(), Encoding()
+    cache, encode = Recent(10), Encoding()
     waiting = [asyncio.ensure_future(cache.get("dog", encode)) for _ in range(5)]
     await asyncio.sleep(0)
     encode.go.set()
@@ -93,7 +93,7 @@ async def test_a_text_that_is_being_encoded_is_not_encoded_twice():
 
 
 async def test_the_first_to_ask_may_leave_without_failing_the_others():
-    cache, encode = VectorCache(), Encoding()
+    cache, encode = Recent(10), Encoding()
     first, second = (asyncio.ensure_future(cache.get("dog", encode)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
@@ -104,8 +104,36 @@ async def test_the_first_to_ask_may_leave_without_failing_the_others():
     assert first.cancelled()
 
 
+async def test_what_nobody_waits_for_any_more_is_stopped_and_begun_anew_for_the_next():
+    cache, encode = Recent(10), Encoding()
+    waiting = [asyncio.ensure_future(cache.get("dog", encode)) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    encode.go.set()
+
+    assert await cache.get("dog", encode) == b"vector"
+    assert encode.calls == 2
+    assert not cache._under_way
+    assert not cache._waiting
+
+
+async def test_whoever_comes_while_it_is_being_stopped_is_not_stopped_with_it():
+    cache, encode = Recent(10), Encoding()
+    first = asyncio.ensure_future(cache.get("dog", encode))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)  # it has left, and what it waited for has not ended yet
+    second = asyncio.ensure_future(cache.get("dog", encode))
+    await asyncio.sleep(0)
+    encode.go.set()
+
+    assert await second == b"vector"
+
+
 async def test_the_least_recently_used_is_forgotten():
-    cache, encode = VectorCache(capacity=2), Encoding()
+    cache, encode = Recent(2), Encoding()
     encode.go.set()
     for text in ("a", "b", "a", "c", "a"):
         await cache.get(text, encode)
@@ -115,7 +143,7 @@ async def test_the_least_recently_used_is_forgotten():
 
 
 async def test_a_failure_reaches_all_who_wait_and_is_forgotten():
-    cache = VectorCache()
+    cache = Recent(10)
 
     async def fail():
         await asyncio.sleep(0)
@@ -131,7 +159,7 @@ async def test_a_failure_reaches_all_who_wait_and_is_forgotten():
 
 @pytest.mark.parametrize("fresh", [True, False])
 async def test_a_known_vector_is_made_anew_only_on_demand(fresh):
-    cache, encode = VectorCache(), Encoding()
+    cache, encode = Recent(10), Encoding()
     encode.go.set()
     await cache.get("dog", encode)
     await cache.get("dog", encode, fresh=fresh)

@@ -127,6 +127,7 @@ async def test_every_answer_is_hardened(api):
     for answer in (await search(api), await search(api, query=""), await api.get("/nowhere")):
         assert "default-src 'none'" in answer.headers["content-security-policy"]
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         assert "access-control-allow-origin" not in answer.headers
 
 
@@ -143,10 +144,15 @@ async def _hang(request):
     return Response()
 
 
+async def by_meaning(api, **fields):
+    """A search that cannot do without the encoder."""
+    return await search(api, keyword_weight=0, **fields)
+
+
 async def test_an_encoder_that_is_gone_is_a_clear_503(api, index):
     index.add("zoo", "http://127.0.0.1:9")
 
-    answer = await search(api)
+    answer = await by_meaning(api)
 
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:imagesearch:problem:encoder-unavailable")
     assert answer.headers["retry-after"] == "1"
@@ -156,7 +162,7 @@ async def test_an_encoder_that_is_gone_is_a_clear_503(api, index):
 async def test_an_encoder_that_fails_or_hangs_is_a_clear_503(api, encoder, fault):
     encoder.fault = fault
 
-    answer = await search(api)
+    answer = await by_meaning(api)
 
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:imagesearch:problem:encoder-unavailable")
 
@@ -164,10 +170,10 @@ async def test_an_encoder_that_fails_or_hangs_is_a_clear_503(api, encoder, fault
 async def test_an_encoder_that_hangs_is_soon_not_asked_any_more(api, encoder):
     encoder.fault = _hang
     for number in range(3):
-        await search(api, query=f"dog {number}")
+        await by_meaning(api, query=f"dog {number}")
     asked = len(encoder.asked)
 
-    answers = [await search(api, query=f"cat {number}") for number in range(5)]
+    answers = [await by_meaning(api, query=f"cat {number}") for number in range(5)]
 
     assert {answer.status_code for answer in answers} == {503}
     assert len(encoder.asked) - asked <= 1  # at most a probe
@@ -176,11 +182,11 @@ async def test_an_encoder_that_hangs_is_soon_not_asked_any_more(api, encoder):
 async def test_an_overloaded_encoder_is_told_apart(api, encoder):
     encoder.fault = _faults(503)
 
-    answers = [await search(api, query=f"dog {number}") for number in range(5)]
+    answers = [await by_meaning(api, query=f"dog {number}") for number in range(5)]
 
     assert {answer.json()["type"] for answer in answers} == {"urn:imagesearch:problem:encoder-overloaded"}
     encoder.fault = None
-    assert (await search(api)).status_code == 200  # it is asked again at once
+    assert (await by_meaning(api)).status_code == 200  # it is asked again at once
 
 
 VECTOR = b"\0\0\x80?" + b"\0" * 12
@@ -199,7 +205,7 @@ VECTOR = b"\0\0\x80?" + b"\0" * 12
 async def test_a_vector_that_is_not_of_the_collections_model_is_never_used(api, encoder, index, fault, kind):
     encoder.fault = fault
 
-    answer = await search(api)
+    answer = await by_meaning(api)
 
     assert (answer.status_code, answer.json()["type"]) == (503, f"urn:imagesearch:problem:{kind}")
     assert index.searched == []
@@ -210,6 +216,6 @@ async def test_a_failure_is_not_remembered_as_an_answer(api, encoder):
         return JSONResponse({"reason": "encode_failed", "detail": "no"}, 422)
 
     encoder.fault = refuse
-    assert (await search(api)).status_code == 422
+    assert (await by_meaning(api)).status_code == 422
     encoder.fault = None
-    assert (await search(api)).status_code == 200
+    assert (await by_meaning(api)).status_code == 200

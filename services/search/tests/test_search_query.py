@@ -1,70 +1,65 @@
-"""Queries and answers as data."""
+"""What is asked, checked and made ready."""
 
 import base64
 import contextlib
-import json
-from pathlib import Path
+import struct
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from imagesearch_search import query
 from imagesearch_search.problems import Problem
+from imagesearch_search.query import Wanted
 from imagesearch_search.schema import Page
-
-GOLDEN = Path(__file__).parent / "golden"
-
-
-def golden(name):
-    return json.loads((GOLDEN / name).read_text())
-
-
-def test_a_search_asks_for_the_same_candidates_on_every_page():
-    first = query.nearest_body([0.6, 0.8], Page(size=2), 1000)
-    deep = query.nearest_body([0.6, 0.8], Page(size=100, from_=900), 1000)
-
-    assert first == golden("nearest-body.json")
-    assert deep["knn"] == first["knn"]
-    assert (deep["from"], deep["size"]) == (900, 100)
-
-
-def test_an_answer_of_elasticsearch_becomes_a_page():
-    answer = query.response_of(
-        golden("elasticsearch-answer.json"),
-        collection="zoo",
-        model="tiny/1",
-        page=Page(size=2),
-        max_depth=1000,
-        took_ms=12.345,
-    )
-
-    assert json.loads(answer.model_dump_json()) == golden("response.json")
 
 
 @pytest.mark.parametrize(
-    ("start", "size", "found", "total", "next_from"),
+    ("start", "size", "total", "next_from"),
     [
-        (0, 20, 1000, 1000, 20),
-        (980, 20, 1000, 1000, None),
-        (960, 20, 1000, 1000, 980),
-        (0, 20, 20, 20, None),
-        (0, 20, 21, 21, 20),
-        (950, 30, 1000, 1000, None),  # the page after it would end past the bound
+        (0, 20, 1000, 20),
+        (980, 20, 1000, None),
+        (960, 20, 1000, 980),
+        (0, 20, 20, None),
+        (0, 20, 21, 20),
+        (950, 30, 1000, None),  # the page after it would end past the bound
     ],
 )
-def test_the_next_page_is_named_only_when_it_will_be_answered(start, size, found, total, next_from):
-    answer = {"hits": {"total": {"value": found}, "hits": []}}
-    page = query.response_of(
-        answer, collection="zoo", model="tiny/1", page=Page(size=size, from_=start), max_depth=1000, took_ms=1
-    )
-
-    assert (page.total, page.next_from) == (total, next_from)
+def test_the_next_page_is_named_only_when_it_will_be_answered(start, size, total, next_from):
+    assert query.next_from(Page(size=size, from_=start), total, max_depth=1000) == next_from
 
 
-def test_a_score_stays_within_its_range_whatever_quantisation_makes_of_it():
-    hit = {"_id": "a:b", "_source": {"url": "http://x"}}
+def packed(*numbers):
+    return struct.pack(f"<{len(numbers)}f", *numbers)
 
-    assert [query.hit_of(hit | {"_score": score}).score for score in (1.0000002, -0.001, 0.5)] == [1.0, 0.0, 0.5]
+
+def test_one_term_keeps_its_vector_whatever_its_weight():
+    vector = packed(0.6, 0.8)
+
+    assert query.mixture([vector], [0.25]) is vector
+    assert query.floats(query.mixture([vector], [-1])) == pytest.approx((-0.6, -0.8))
+
+
+@pytest.mark.parametrize(
+    ("weights", "mixed"),
+    [
+        ([1, 1], (0.7071, 0.7071)),
+        ([3, 4], (0.6, 0.8)),
+        ([2, -2], (0.7071, -0.7071)),
+    ],
+)
+def test_terms_are_mixed_by_weight_at_unit_length(weights, mixed):
+    assert query.floats(query.mixture([packed(1, 0), packed(0, 1)], weights)) == pytest.approx(mixed, abs=1e-4)
+
+
+def test_terms_that_cancel_each_other_out_are_refused():
+    with pytest.raises(Problem, match="cancel each other out"):
+        query.mixture([packed(0.6, 0.8), packed(0.6, 0.8)], [1, -1])
+
+
+def test_only_texts_that_count_for_a_picture_are_looked_for_as_words():
+    wanted = [Wanted(text="a boat"), Wanted(id="a:1"), Wanted(text="red", weight=0.1), Wanted(text="rain", weight=-1)]
+
+    assert query.words_of(wanted) == "a boat red"
 
 
 @pytest.mark.parametrize(

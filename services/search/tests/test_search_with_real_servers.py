@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 from elasticsearch import Elasticsearch, helpers
+from imagesearch_client import Client, like, picture
 from imagesearch_contract import names
 from imagesearch_contract.index import IndexMeta, document, index_body
 from imagesearch_contract.record import ImageRecord
@@ -155,7 +156,8 @@ def ids(answer: httpx.Response) -> list[str]:
 
 @pytest.mark.parametrize(("words", "folder"), [("birds", "animals/birds"), ("Vögel", "animals/birds")])
 def test_words_find_the_right_kind_of_picture(client, words, folder, pictures, stamps_dir):
-    answer = client.post("/text_search", json={"collection": "birds-and-wheels", "query": words, "size": 10})
+    asked = {"collection": "birds-and-wheels", "query": words, "size": 10, "keyword_weight": 0}
+    answer = client.post("/text_search", json=asked)
 
     right = sum(found.startswith(f"manifest:{folder}") for found in ids(answer))
     by_chance = 10 * sum(str(path.relative_to(stamps_dir)).startswith(folder) for path in pictures) / len(pictures)
@@ -178,6 +180,19 @@ def test_a_picture_finds_itself_however_it_is_given(client, pictures, stamps_dir
     for answer in answers:
         assert ids(answer) == [f"manifest:{relative}"]
         assert answer.json()["hits"][0]["score"] == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_python_client_finds_by_words_and_pictures_and_goes_from_page_to_page(search_url, pictures, stamps_dir):
+    itself = f"manifest:{pictures[3].relative_to(stamps_dir)}"
+    with Client(search_url) as client:
+        by_picture = client.search("birds-and-wheels", picture(pictures[3]), size=1)
+        without_itself = client.search("birds-and-wheels", "bird", like(itself), size=5)
+        every = [hit.id for hit in client.hits("birds-and-wheels", pictures[3].stem, size=50, keyword_weight=1)]
+
+    assert [hit.id for hit in by_picture.hits] == [itself]
+    assert itself not in [hit.id for hit in without_itself.hits]
+    assert sorted(every) == sorted(f"manifest:{path.relative_to(stamps_dir)}" for path in pictures)
+    assert every[0] == itself  # its title has the words
 
 
 def test_a_thousand_hits_are_paged_through_without_repeats(client):
@@ -238,15 +253,20 @@ async def test_what_is_encoded_in_a_batch_is_what_is_encoded_alone(serving):
         assert vector @ row == pytest.approx(1, abs=1e-4)
 
 
-def test_without_the_encoder_new_words_are_a_fast_503_and_known_words_still_find(client, serving):
+def test_without_the_encoder_known_words_still_find_new_ones_are_looked_for_in_captions_and_the_rest_is_a_fast_503(
+    client, serving, pictures
+):
     known = {"collection": "birds-and-wheels", "query": "birds"}
     client.post("/text_search", json=known)
     serving.stop()
 
-    answer = client.post("/text_search", json=known | {"query": "something never asked before"})
+    captioned = client.post("/text_search", json=known | {"query": pictures[5].stem}).json()
+    answer = client.post("/text_search", json=known | {"query": "something never asked before", "keyword_weight": 0})
 
+    assert captioned["degraded"] is True
+    assert captioned["hits"][0]["title"] == pictures[5].stem
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:imagesearch:problem:encoder-unavailable")
     assert answer.headers["retry-after"] == "1"
-    assert client.post("/text_search", json=known).status_code == 200
+    assert client.post("/text_search", json=known).json()["degraded"] is False
     assert client.get("/healthz").status_code == 200
     assert {encoder["reachable"] for encoder in client.get("/readyz").json()["encoders"]} == {False}

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { collection, hits, response } from "../test-api.ts";
+import { kept } from "../kept.ts";
+import { collection, hit, hits, query, response, search } from "../test-api.ts";
 import { ApiError, createApi } from "./client.ts";
 
 const PAGE = { collection: "stamps", from: 30, size: 30 };
@@ -8,41 +9,43 @@ const signal = () => new AbortController().signal;
 type Asked = { url: string; init: RequestInit };
 
 /** A `fetch` that answers once, and the request that it got. */
-function answering(status: number, body: unknown): [typeof fetch, Asked[]] {
+function answering(status: number, body: unknown, headers: Record<string, string> = {}): [typeof fetch, Asked[]] {
   const asked: Asked[] = [];
   const text = typeof body === "string" ? body : JSON.stringify(body);
   return [
     async (url, init) => {
       asked.push({ url: String(url), init: init ?? {} });
-      return new Response(text, { status });
+      return new Response(text, { status, headers });
     },
     asked,
   ];
 }
 
-test("words are sent as JSON to text_search, beside the page", async () => {
+test("a search is sent as JSON, relative to the page", async () => {
   const page = response(hits(2), PAGE);
   const [fetchFn, asked] = answering(200, page);
-  expect(await createApi(fetchFn).search({ kind: "text", text: "dog" }, PAGE, signal())).toEqual(page);
-  expect(asked[0]?.url).toBe(new URL("text_search", document.baseURI).href);
-  expect(JSON.parse(String(asked[0]?.init.body))).toEqual({ query: "dog", collection: "stamps", from: 30, size: 30 });
+  expect(await createApi(fetchFn).search(search({ query: query({ text: "dog" }) }), PAGE, signal())).toEqual(page);
+  expect(asked[0]?.url).toBe(new URL("search", document.baseURI).href);
+  expect(asked[0]?.init.headers).toEqual({ "Content-Type": "application/json" });
+  expect(JSON.parse(String(asked[0]?.init.body))).toMatchObject({ terms: [{ text: "dog" }], ...PAGE });
 });
 
-test("a picture's address is sent to image_search", async () => {
-  const [fetchFn, asked] = answering(200, response([], PAGE));
-  await createApi(fetchFn).search({ kind: "url", url: "https://a.example/b.png" }, PAGE, signal());
-  expect(asked[0]?.url).toMatch(/\/image_search$/);
-  expect(JSON.parse(String(asked[0]?.init.body))).toMatchObject({ image_url: "https://a.example/b.png" });
+test("a picture is found by its id, and one that is not there is null", async () => {
+  const [known] = answering(200, response([hit()], { ...PAGE, from: 0 }));
+  expect(await createApi(known).picture("manifest:duck", "stamps", signal())).toEqual(hit());
+  const [unknown] = answering(200, response([], PAGE));
+  expect(await createApi(unknown).picture("manifest:dodo", "stamps", signal())).toBeNull();
 });
 
-test("an uploaded picture is sent as a form, with its bytes and the page", async () => {
-  const [fetchFn, asked] = answering(200, response([], PAGE));
-  const picture = { id: "1", name: "cat.png", type: "image/png", bytes: new Uint8Array([1, 2, 3]).buffer };
-  await createApi(fetchFn).search({ kind: "upload", picture }, PAGE, signal());
-  const form = asked[0]?.init.body as FormData;
-  const image = form.get("image") as File;
-  expect([image.name, image.type, image.size]).toEqual(["cat.png", "image/png", 3]);
-  expect([form.get("collection"), form.get("from"), form.get("size")]).toEqual(["stamps", "30", "30"]);
+test("a key goes with every request, as soon as there is one", async () => {
+  const [fetchFn, asked] = answering(200, { collections: [] });
+  const key = kept(() => sessionStorage, "test.key");
+  const api = createApi(fetchFn, key);
+  await api.collections(signal());
+  key.keep("secret");
+  await api.collections(signal());
+  key.forget();
+  expect(asked.map(({ init }) => init.headers)).toEqual([{}, { Authorization: "Bearer secret" }]);
 });
 
 test("collections are read from their list", async () => {
@@ -68,7 +71,7 @@ test("a problem document becomes an error in its own words", async () => {
 test("an error page of a proxy still becomes an error with its status", async () => {
   const [fetchFn] = answering(502, "<html>Bad Gateway</html>");
   const error = await refusal(fetchFn);
-  expect(error.message).toContain("502");
+  expect([error.status, error.detail]).toEqual([502, null]);
   expect(error.passing).toBe(true);
 });
 
@@ -77,9 +80,16 @@ test("a page of HTML in place of an answer is an error too", async () => {
   expect((await refusal(fetchFn)).status).toBe(200);
 });
 
-test("no answer at all says that the service cannot be reached", async () => {
+test("when the service wants to be asked again is known where it says so in seconds", async () => {
+  const [busy] = answering(429, {}, { "Retry-After": "7" });
+  expect((await refusal(busy)).retryAfter).toBe(7);
+  const [silent] = answering(429, {}, { "Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT" });
+  expect((await refusal(silent)).retryAfter).toBeNull();
+});
+
+test("no answer at all is an error without a status", async () => {
   const error = await refusal(() => Promise.reject(new TypeError("Failed to fetch")));
-  expect(error.message).toContain("cannot be reached");
+  expect(error.status).toBe(0);
   expect(error.passing).toBe(true);
 });
 

@@ -1,29 +1,41 @@
 /** The search API, as the page uses it. The types come from its OpenAPI document (`npm run types`). */
 
-import type { Query } from "../search/search-params.ts";
+import type { Asked } from "../search/search.ts";
+import { apiKey } from "./key.ts";
+import { type Page, pictureBody, type SearchBody, searchBody } from "./request.ts";
 import type { components } from "./schema";
 
+export type { Page } from "./request.ts";
 export type Collection = components["schemas"]["CollectionSummary"];
 export type Hit = components["schemas"]["Hit"];
+export type FacetCount = components["schemas"]["FacetCount"];
 export type SearchResponse = components["schemas"]["SearchResponse"];
 type Problem = components["schemas"]["ProblemDetails"];
 
-export type Page = { collection: string; from: number; size: number };
-
 export type Api = {
   collections: (signal: AbortSignal) => Promise<Collection[]>;
-  search: (query: Query, page: Page, signal: AbortSignal) => Promise<SearchResponse>;
+  search: (asked: Asked, page: Page, signal: AbortSignal) => Promise<SearchResponse>;
+  /** One picture of a collection; null where it has none of this id. */
+  picture: (id: string, collection: string, signal: AbortSignal) => Promise<Hit | null>;
 };
 
-/** An answer that is not the one asked for. `status` is 0 where there was no answer at all. */
-export class ApiError extends Error {
-  readonly status: number;
-  readonly title: string;
+type Told = { title?: string | undefined; detail?: string | undefined; retryAfter?: number | null };
 
-  constructor(status: number, title: string, detail: string) {
-    super(detail);
+/** An answer that is not the one asked for, with what the service says about it, if anything. */
+export class ApiError extends Error {
+  /** Of HTTP; 0 where there was no answer at all. */
+  readonly status: number;
+  readonly title: string | null;
+  readonly detail: string | null;
+  /** Seconds after which the service wants to be asked again; null where it does not say. */
+  readonly retryAfter: number | null;
+
+  constructor(status: number, { title, detail, retryAfter = null }: Told = {}) {
+    super(detail ?? title ?? `status ${status}`);
     this.status = status;
-    this.title = title;
+    this.title = title ?? null;
+    this.detail = detail ?? null;
+    this.retryAfter = retryAfter;
   }
 
   /** Whether the same request may well succeed a little later. */
@@ -32,49 +44,53 @@ export class ApiError extends Error {
   }
 }
 
+/** Whether the service answers those who have a key, and others not. */
+export function wantsKey(error: Error | null): boolean {
+  return error instanceof ApiError && error.status === 401;
+}
+
 const PATIENCE_MS = 30_000;
 
-export function createApi(fetchFn: typeof fetch = (...given) => fetch(...given)): Api {
+export function createApi(fetchFn: typeof fetch = (...given) => fetch(...given), key = apiKey): Api {
   async function ask<T>(path: string, init: RequestInit): Promise<T> {
     const signal = AbortSignal.any([AbortSignal.timeout(PATIENCE_MS), ...(init.signal ? [init.signal] : [])]);
+    const headers = { ...init.headers, ...authorization(key.read()) };
     // Relative to the page, so that the API is found under whatever path both are served.
-    const response = await fetchFn(new URL(path, document.baseURI), { ...init, signal }).catch((error: unknown) => {
+    const url = new URL(path, document.baseURI);
+    const response = await fetchFn(url, { ...init, headers, signal }).catch((error: unknown) => {
       if (init.signal?.aborted) throw error;
-      throw new ApiError(0, "No answer", "The search service cannot be reached. Is it running, and are you online?");
+      throw new ApiError(0);
     });
     const body: unknown = await response.json().catch(() => null);
     if (response.ok && typeof body === "object" && body !== null) return body as T;
-    throw toError(response.status, body as Partial<Problem> | null);
+    throw toError(response, body as Partial<Problem> | null);
   }
+
+  const search = (body: SearchBody, signal: AbortSignal) =>
+    ask<SearchResponse>("search", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(body),
+      signal,
+    });
 
   return {
     collections: async (signal) =>
       (await ask<components["schemas"]["CollectionList"]>("collections", { signal })).collections,
-    search: (query, page, signal) => ask<SearchResponse>(...request(query, page, signal)),
+    search: (asked, page, signal) => search(searchBody(asked, page), signal),
+    picture: async (id, collection, signal) => (await search(pictureBody(id, collection), signal)).hits[0] ?? null,
   };
 }
 
-function request(query: Query, page: Page, signal: AbortSignal): [string, RequestInit] {
-  switch (query.kind) {
-    case "text":
-      return ["text_search", { ...json({ query: query.text, ...page }), signal }];
-    case "url":
-      return ["image_search", { ...json({ image_url: query.url, ...page }), signal }];
-    case "upload": {
-      const { bytes, type, name } = query.picture;
-      const form = new FormData();
-      form.set("image", new Blob([bytes], { type }), name);
-      for (const [field, value] of Object.entries(page)) form.set(field, String(value));
-      return ["image_search", { method: "POST", body: form, signal }];
-    }
-  }
+function authorization(key: string | null): Record<string, string> {
+  return key === null ? {} : { Authorization: `Bearer ${key}` };
 }
 
-function json(body: object): RequestInit {
-  return { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
-}
-
-function toError(status: number, problem: Partial<Problem> | null): ApiError {
-  const title = problem?.title ?? (status >= 500 ? "The search service has a problem" : "The search was refused");
-  return new ApiError(status, title, problem?.detail ?? `The service answered with status ${status} and no reason.`);
+function toError(response: Response, problem: Partial<Problem> | null): ApiError {
+  const seconds = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
+  return new ApiError(response.status, {
+    title: problem?.title,
+    detail: problem?.detail,
+    retryAfter: Number.isNaN(seconds) ? null : seconds,
+  });
 }

@@ -24,6 +24,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Find pictures by a mixture of words and pictures
+         * @description The pictures that are most like all terms together, best first. Terms with a weight below 0 count against:
+         *     "less like this". Pictures of the collection that are terms are not among the answers. Without terms, everything
+         *     that passes the filters comes, the newest first.
+         */
+        post: operations["search"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/image_search": {
         parameters: {
             query?: never;
@@ -156,6 +178,25 @@ export interface components {
             dims: number;
         };
         /**
+         * DateRange
+         * @description From when to when, both included; one may be left out.
+         */
+        DateRange: {
+            /**
+             * From
+             * @description A day (UTC), or a moment with its time zone.
+             * @default null
+             * @example 2024-01-01
+             */
+            from: string | null;
+            /**
+             * To
+             * @description Likewise; a day counts to its end.
+             * @default null
+             */
+            to: string | null;
+        };
+        /**
          * EncoderState
          * @description Whether the encoder of one model answers.
          */
@@ -164,6 +205,76 @@ export interface components {
             model: string;
             /** Reachable */
             reachable: boolean;
+        };
+        /**
+         * FacetCount
+         * @description How many of the pictures that were found have a value.
+         */
+        FacetCount: {
+            /** Value */
+            value: string;
+            /** Count */
+            count: number;
+        };
+        /**
+         * Filters
+         * @description What a picture has to be; each filter that is given has to hold. Of several values one is enough, of tags all are needed.
+         */
+        Filters: {
+            /**
+             * License
+             * @description SPDX identifiers.
+             * @default []
+             * @example [
+             *       "CC-BY-2.0",
+             *       "CC0-1.0"
+             *     ]
+             */
+            license: string[];
+            /**
+             * Tags
+             * @description The picture has every one of these tags.
+             * @default []
+             */
+            tags: string[];
+            /**
+             * Author
+             * @default []
+             */
+            author: string[];
+            /**
+             * Source
+             * @description Kinds of source: `flickr`, `manifest`.
+             * @default []
+             */
+            source: string[];
+            /**
+             * Content Type
+             * @default []
+             */
+            content_type: ("photo" | "screenshot" | "illustration" | "virtual")[];
+            /** @default null */
+            uploaded: components["schemas"]["DateRange"] | null;
+            /** @default null */
+            taken: components["schemas"]["DateRange"] | null;
+            /**
+             * Min Width
+             * @description Pixels, of the picture at `url`.
+             * @default null
+             */
+            min_width: number | null;
+            /**
+             * Min Height
+             * @description Pixels, of the picture at `url`.
+             * @default null
+             */
+            min_height: number | null;
+            /**
+             * Ids
+             * @description No other pictures than these.
+             * @default []
+             */
+            ids: string[];
         };
         /**
          * GeoPoint
@@ -199,9 +310,20 @@ export interface components {
             id: string;
             /**
              * Score
-             * @description Likeness of query and picture: `(1 + cosine) / 2`. It ranks within one search; it is no probability, and its usual range differs from model to model.
+             * @description Likeness of query and picture: `(1 + cosine) / 2`. It is no probability, and its usual range differs from model to model. Null where nothing was asked for, and for a picture that was found by its words alone.
              */
-            score: number;
+            score: number | null;
+            /**
+             * Match
+             * @description Whether it is more like the query than pictures of the collection are by chance; null where nothing was asked for, or it cannot be told.
+             */
+            match: ("strong" | "weak") | null;
+            /**
+             * Has Words
+             * @description Whether its title, tags, description or author have the words that were asked for.
+             * @default false
+             */
+            has_words: boolean;
             /**
              * Url
              * @description The picture that was indexed.
@@ -329,18 +451,108 @@ export interface components {
             status: string;
             /** Encoders */
             encoders: components["schemas"]["EncoderState"][];
+            /**
+             * Faults
+             * @description What is wrong without being in the way of searches.
+             * @default []
+             */
+            faults: string[];
+        };
+        /**
+         * SearchRequest
+         * @description The body of `POST /search`: any mixture of words and pictures, or none at all, to look through what there is.
+         */
+        SearchRequest: {
+            /**
+             * Size
+             * @description Hits on this page.
+             * @default 20
+             */
+            size: number;
+            /**
+             * From
+             * @description Hits to skip. `from + size` is bounded (1000 unless configured otherwise).
+             * @default 0
+             */
+            from: number;
+            /**
+             * @default {
+             *       "license": [],
+             *       "tags": [],
+             *       "author": [],
+             *       "source": [],
+             *       "content_type": [],
+             *       "ids": []
+             *     }
+             */
+            filters: components["schemas"]["Filters"];
+            /**
+             * Sort
+             * @description `newest` and `oldest` order the pictures that were found by their date of upload.
+             * @default relevance
+             * @enum {string}
+             */
+            sort: "relevance" | "newest" | "oldest";
+            /**
+             * Matches
+             * @description `strong` leaves out what is hardly like the query, and may find nothing. Where that cannot be told yet, in a new collection, it leaves out nothing.
+             * @default all
+             * @enum {string}
+             */
+            matches: "all" | "strong";
+            /**
+             * Facets
+             * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
+             * @default []
+             * @example [
+             *       "license",
+             *       "tags"
+             *     ]
+             */
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            /**
+             * Collection
+             * @description `name` for a collection of the default namespace, `namespace/name` for any other.
+             * @example stamps
+             */
+            collection: string;
+            /**
+             * Terms
+             * @default []
+             */
+            terms: components["schemas"]["Term"][];
+            /**
+             * Keyword Weight
+             * @description How much the words of titles, tags, descriptions and authors count beside what the pictures show: 0 is meaning alone, 1 puts every picture that has the words before all others.
+             * @default 0.3
+             */
+            keyword_weight: number;
         };
         /**
          * SearchResponse
          * @description One page of hits, best first.
          * @example {
+         *       "available": 84213,
          *       "collection": "stamps",
+         *       "facets": {
+         *         "license": [
+         *           {
+         *             "count": 712,
+         *             "value": "CC-BY-2.0"
+         *           },
+         *           {
+         *             "count": 288,
+         *             "value": "CC0-1.0"
+         *           }
+         *         ]
+         *       },
          *       "from": 0,
          *       "hits": [
          *         {
          *           "author": "Ada Example",
          *           "author_url": "https://www.flickr.com/people/12345678@N00",
          *           "description": "Bonnie has never seen any before.",
+         *           "has_words": true,
          *           "height": 427,
          *           "id": "flickr:53466812",
          *           "license": "CC-BY-2.0",
@@ -349,6 +561,7 @@ export interface components {
          *             "lat": 47.37,
          *             "lon": 8.54
          *           },
+         *           "match": "strong",
          *           "page_url": "https://www.flickr.com/photos/12345678@N00/53466812",
          *           "score": 0.634,
          *           "source": "flickr",
@@ -368,6 +581,7 @@ export interface components {
          *       "model": "starter/1",
          *       "next_from": 1,
          *       "size": 1,
+         *       "strong": 37,
          *       "took_ms": 21.4,
          *       "total": 1000
          *     }
@@ -394,16 +608,66 @@ export interface components {
             size: number;
             /**
              * Total
-             * @description Hits that can be paged through: the best so many of the collection. Every picture is somewhat like every query, so this is the smaller of the collection's size and the depth bound, not a count of matches.
+             * @description Hits that can be paged through: the best so many of the collection. Every picture is somewhat like every query, so this is the smaller of `available` and the depth bound, not a count of matches.
              */
             total: number;
+            /**
+             * Available
+             * @description Pictures of the collection that pass the filters.
+             */
+            available: number;
             /**
              * Next From
              * @description `from` of the next page of the same size; null when there is none.
              */
             next_from: number | null;
+            /**
+             * Strong
+             * @description How many of `total` are strong matches: 0 where nothing matches; null where it cannot be told.
+             */
+            strong?: number | null;
+            /**
+             * Degraded
+             * @description The encoder did not answer: these pictures were found by their words alone. Ask again in a moment.
+             * @default false
+             */
+            degraded: boolean;
             /** Hits */
             hits: components["schemas"]["Hit"][];
+            /**
+             * Facets
+             * @description For each facet that was asked for, its most frequent values, of years the latest first.
+             * @default {}
+             */
+            facets: {
+                [key: string]: components["schemas"]["FacetCount"][];
+            };
+        };
+        /**
+         * Term
+         * @description One part of a query: exactly one of `text`, `image_url`, `image_base64` and `id`.
+         */
+        Term: {
+            /**
+             * Text
+             * @description What the picture shows, in words.
+             */
+            text?: string | null;
+            /** Image Url */
+            image_url?: string | null;
+            /** Image Base64 */
+            image_base64?: string | null;
+            /**
+             * Id
+             * @description A picture of the collection: more like it, or less.
+             */
+            id?: string | null;
+            /**
+             * Weight
+             * @description How much it counts beside the other terms; below 0 it counts against.
+             * @default 1
+             */
+            weight: number;
         };
         /**
          * TextSearchRequest
@@ -423,6 +687,41 @@ export interface components {
              */
             from: number;
             /**
+             * @default {
+             *       "license": [],
+             *       "tags": [],
+             *       "author": [],
+             *       "source": [],
+             *       "content_type": [],
+             *       "ids": []
+             *     }
+             */
+            filters: components["schemas"]["Filters"];
+            /**
+             * Sort
+             * @description `newest` and `oldest` order the pictures that were found by their date of upload.
+             * @default relevance
+             * @enum {string}
+             */
+            sort: "relevance" | "newest" | "oldest";
+            /**
+             * Matches
+             * @description `strong` leaves out what is hardly like the query, and may find nothing. Where that cannot be told yet, in a new collection, it leaves out nothing.
+             * @default all
+             * @enum {string}
+             */
+            matches: "all" | "strong";
+            /**
+             * Facets
+             * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
+             * @default []
+             * @example [
+             *       "license",
+             *       "tags"
+             *     ]
+             */
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.
              * @example stamps
@@ -434,6 +733,12 @@ export interface components {
              * @example a dog playing in the snow
              */
             query: string;
+            /**
+             * Keyword Weight
+             * @description How much the words of titles, tags, descriptions and authors count beside what the pictures show: 0 is meaning alone, 1 puts every picture that has the words before all others.
+             * @default 0.3
+             */
+            keyword_weight: number;
         };
         /**
          * ImageSearchRequest
@@ -453,6 +758,45 @@ export interface components {
              */
             from: number;
             /**
+             * @default {
+             *       "license": [],
+             *       "tags": [],
+             *       "author": [],
+             *       "source": [],
+             *       "content_type": [],
+             *       "uploaded": null,
+             *       "taken": null,
+             *       "min_width": null,
+             *       "min_height": null,
+             *       "ids": []
+             *     }
+             */
+            filters: components["schemas"]["Filters"];
+            /**
+             * Sort
+             * @description `newest` and `oldest` order the pictures that were found by their date of upload.
+             * @default relevance
+             * @enum {string}
+             */
+            sort: "relevance" | "newest" | "oldest";
+            /**
+             * Matches
+             * @description `strong` leaves out what is hardly like the query, and may find nothing. Where that cannot be told yet, in a new collection, it leaves out nothing.
+             * @default all
+             * @enum {string}
+             */
+            matches: "all" | "strong";
+            /**
+             * Facets
+             * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
+             * @default []
+             * @example [
+             *       "license",
+             *       "tags"
+             *     ]
+             */
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.
              * @example stamps
@@ -465,7 +809,6 @@ export interface components {
             image_url: string | null;
             /**
              * Image Base64
-             * @description The picture's bytes in base64; a `data:` URL is taken as well.
              * @default null
              */
             image_base64: string | null;
@@ -482,7 +825,10 @@ export interface operations {
     text_search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -503,6 +849,15 @@ export interface operations {
             };
             /** @description Not JSON, or past the last page that is answered */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -537,8 +892,134 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The encoder or Elasticsearch does not answer */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    search: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SearchRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchResponse"];
+                };
+            };
+            /** @description Not JSON, or past the last page that is answered */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Unknown collection */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The body or a picture is too large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not a picture of a known format */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request has faults, or a picture cannot be fetched or decoded */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The encoder or Elasticsearch does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -551,7 +1032,10 @@ export interface operations {
     image_search: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -584,6 +1068,15 @@ export interface operations {
             };
             /** @description The body cannot be read, or past the last page that is answered */
             400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -627,8 +1120,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["ProblemDetails"];
                 };
             };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description The encoder or Elasticsearch does not answer */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -641,7 +1152,10 @@ export interface operations {
     collections: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
             path?: never;
             cookie?: never;
         };
@@ -656,8 +1170,44 @@ export interface operations {
                     "application/json": components["schemas"]["CollectionList"];
                 };
             };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request has faults */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
             /** @description Elasticsearch does not answer */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
                 headers: {
                     [name: string]: unknown;
                 };

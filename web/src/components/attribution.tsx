@@ -1,10 +1,13 @@
 import type { ReactNode } from "react";
 import type { Hit } from "../api/client.ts";
+import { useLanguage } from "../i18n/language.tsx";
 import { licenseName } from "../search/describe.ts";
+import "./attribution.css";
 
 /** Who made the picture, and on what terms it may be used. */
 export function Attribution({ hit }: { hit: Hit }) {
-  if (!hit.author && !hit.license) return <p className="attribution">Author and licence not given</p>;
+  const { words } = useLanguage();
+  if (!hit.author && !hit.license) return <p className="attribution">{words.attributionMissing}</p>;
   return (
     <p className="attribution">
       {hit.author && (
@@ -14,7 +17,7 @@ export function Attribution({ hit }: { hit: Hit }) {
       )}
       {hit.license && (
         <span className="license">
-          <MaybeLink href={hit.license_url}>{licenseName(hit.license)}</MaybeLink>
+          <MaybeLink href={hit.license_url}>{licenseName(hit.license, words)}</MaybeLink>
         </span>
       )}
     </p>

@@ -1,11 +1,14 @@
 import { useEffect, useRef, useState } from "react";
-import { asPictureUrl } from "../search/search-params.ts";
+import { useLanguage } from "../i18n/language.tsx";
+import { asPictureUrl } from "../search/query.ts";
+import "./drop-target.css";
 import { PictureIcon } from "./icons.tsx";
 
 type Props = { onFile: (file: File) => void; onUrl: (url: string) => void };
 
 /** Makes the whole window take pictures: dropped files, pictures dragged from other pages, and pasted ones. */
 export function DropTarget({ onFile, onUrl }: Props) {
+  const { words } = useLanguage();
   const [over, setOver] = useState(false);
   const depth = useRef(0); // dragenter and dragleave fire for every element on the way; the window is left at zero
 
@@ -49,7 +52,7 @@ export function DropTarget({ onFile, onUrl }: Props) {
     <div className="drop-target">
       <p>
         <PictureIcon />
-        Drop it to search by this picture
+        {words.dropHere}
       </p>
     </div>
   ) : null;

@@ -1,4 +1,5 @@
 import type { ReactNode } from "react";
+import "./message.css";
 
 type Props = { title: string; children: ReactNode; action?: ReactNode; alert?: boolean };
 

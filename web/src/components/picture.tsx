@@ -1,17 +1,27 @@
 import { type CSSProperties, useState } from "react";
+import { useLanguage } from "../i18n/language.tsx";
 import { PictureIcon } from "./icons.tsx";
+import "./picture.css";
 
-type Props = { sources: (string | null | undefined)[]; alt: string; eager?: boolean };
+type Props = {
+  sources: (string | null | undefined)[];
+  alt: string;
+  eager?: boolean;
+  /** No source could be loaded. */
+  onMissing?: () => void;
+};
 
 /** A picture from elsewhere. Falls back from source to source, and quietly to an empty mat when none loads. */
-export function Picture({ sources, alt, eager = false }: Props) {
+export function Picture({ sources, alt, eager = false, onMissing }: Props) {
+  const { words } = useLanguage();
   const [failed, setFailed] = useState(0);
   const [width, setWidth] = useState(0); // of the file, in pixels; 0 until it is loaded
-  const src = sources.filter(Boolean)[failed];
+  const known = [...new Set(sources.filter(Boolean))];
+  const src = known[failed];
 
   if (!src) {
     return (
-      <span className="picture-missing" {...(alt && { role: "img", "aria-label": `${alt} (cannot be loaded)` })}>
+      <span className="picture-missing" {...(alt && { role: "img", "aria-label": words.cannotLoad(alt) })}>
         <PictureIcon />
       </span>
     );
@@ -30,7 +40,10 @@ export function Picture({ sources, alt, eager = false }: Props) {
         if (image?.complete && image.naturalWidth > 0) setWidth(image.naturalWidth); // from the cache: no load event is left to come
       }}
       onLoad={(event) => setWidth(event.currentTarget.naturalWidth || 1)}
-      onError={() => setFailed(failed + 1)}
+      onError={() => {
+        setFailed(failed + 1);
+        if (failed + 1 >= known.length) onMissing?.();
+      }}
     />
   );
 }

@@ -1,55 +1,123 @@
-import { useEffect, useRef, useState } from "react";
-import { type Api, ApiError } from "../api/client.ts";
-import { nameOf, numberText } from "../search/describe.ts";
-import type { Query } from "../search/search-params.ts";
-import { uniqueHits, useResults } from "../search/use-results.ts";
+import { useLayoutEffect, useRef } from "react";
+import type { Api } from "../api/client.ts";
+import { useLanguage } from "../i18n/language.tsx";
+import { secondsToWait } from "../query-client.ts";
+import { countOf, nameOf } from "../search/describe.ts";
+import { isEmpty } from "../search/query.ts";
+import { askedKey, isStart, type Search } from "../search/search.ts";
+import { usePicture } from "../search/use-picture.ts";
+import { usePlace } from "../search/use-place.ts";
+import { strongEnd, uniqueHits, useResults } from "../search/use-results.ts";
+import type { Manner } from "../search/use-search.ts";
 import { Detail } from "./detail.tsx";
-import { Message } from "./message.tsx";
-import { Tile, WaitingTiles } from "./tile.tsx";
+import { Failure } from "./failure.tsx";
+import { FilterBar } from "./filter-bar.tsx";
+import { More } from "./more.tsx";
+import { NoneFound } from "./none-found.tsx";
+import { Notice } from "./notice.tsx";
+import "./results.css";
+import { type PictureActions, WaitingTiles } from "./tile.tsx";
+import { TileGrid } from "./tile-grid.tsx";
+import { Toolbar } from "./toolbar.tsx";
 import { useShowScores } from "./use-show-scores.ts";
+import { useTileKeys } from "./use-tile-keys.ts";
 
-type Props = { api: Api; query: Query; collection: string; onSearch: (query: Query) => void };
+type Props = {
+  api: Api;
+  search: Search;
+  collection: string;
+  /** The entry of the history, and how far down the reader had been in it. */
+  entry: string;
+  place: number;
+  onChange: (next: Search) => void;
+  onWords: (text: string) => void;
+  onSimilar: PictureActions["onSimilar"];
+  onJudge: PictureActions["onJudge"];
+  onShow: (id: string, manner: Manner) => void;
+  onClose: () => void;
+};
 
-export function Results({ api, query, collection, onSearch }: Props) {
-  const results = useResults(api, query, collection);
-  const [openId, setOpenId] = useState<string | null>(null);
+export function Results({ api, search, collection, entry, place, ...on }: Props) {
+  const { words } = useLanguage();
+  const results = useResults(api, search, collection);
   const [showScores, setShowScores] = useShowScores();
+  const section = useRef<HTMLElement>(null);
+  const heading = useRef<HTMLHeadingElement>(null);
 
   const pages = results.data?.pages ?? [];
   const hits = uniqueHits(pages);
+  const found = pages[0];
+  const openAt = hits.findIndex((hit) => hit.id === search.shown);
+  const elsewhere = usePicture(api, collection, openAt < 0 ? search.shown : null); // an address may show any picture
+  const open = hits[openAt] ?? elsewhere.data;
   const waiting = results.isFetching && pages.length === 0;
-  const openAt = hits.findIndex((hit) => hit.id === openId);
-  const open = hits[openAt];
+  const focusHeading = useFocusAfterwards(heading, askedKey(search));
+  const actions: PictureActions = {
+    onShow: (id) => on.onShow(id, "visit"),
+    onJudge: (id, judgement) => focusHeading(() => on.onJudge(id, judgement)),
+    onSimilar: (id) => focusHeading(() => on.onSimilar(id)),
+  };
+  usePlace(entry, place, hits.length);
+  useTileKeys(section, heading, actions.onJudge);
+
+  const status = () => {
+    const seconds = results.isFetching ? secondsToWait(results.failureReason) : null;
+    if (seconds !== null) return words.waiting(seconds);
+    if (waiting) return words.searching;
+    return results.isError || found === undefined ? "" : countOf(found, search, words);
+  };
+  const ranked = !isEmpty(search.query) && search.sort === "relevance" && !search.strongOnly;
 
   return (
-    <section className="results" aria-busy={waiting} data-scores={showScores}>
-      <div className={waiting || hits.length > 0 ? "toolbar" : "for-listeners"}>
-        <h1>
-          {query.kind === "text" ? "Pictures for " : "Pictures like "}
-          {nameOf(query)}
-        </h1>
-        {/* The same element in every state: a screen reader tells only what changes in a region that it knows. */}
-        <p role="status">{waiting ? "Searching…" : results.isError ? "" : countText(hits.length, pages[0]?.total)}</p>
-        {hits.length > 0 && (
-          <label className="switch">
-            <input type="checkbox" checked={showScores} onChange={(event) => setShowScores(event.target.checked)} />
-            Scores
-          </label>
-        )}
-      </div>
+    <section
+      ref={section}
+      className="results"
+      aria-busy={waiting || results.isPlaceholderData}
+      data-scores={showScores}
+    >
+      <Toolbar
+        headingRef={heading}
+        level={isStart(search) ? 2 : 1}
+        title={nameOf(search, words)}
+        status={status()}
+        quiet={!waiting && hits.length === 0}
+        showScores={showScores}
+        onShowScores={isEmpty(search.query) ? undefined : setShowScores}
+      />
+      <FilterBar
+        search={search}
+        facets={found?.facets ?? {}}
+        strongKnown={found?.strong != null}
+        onChange={on.onChange}
+      />
+      {search.query.picture?.kind === "lost" && <Notice>{words.lostPictureNotice}</Notice>}
+      {search.shown !== null && open === null && <Notice>{words.pictureGone}</Notice>}
+      {found?.degraded && (
+        <Notice
+          action={
+            <button type="button" className="button" onClick={() => void results.refetch()}>
+              {words.tryAgain}
+            </button>
+          }
+        >
+          {words.degraded}
+        </Notice>
+      )}
       {waiting ? (
         <WaitingTiles />
       ) : results.isError && hits.length === 0 ? (
         <Failure error={results.error} onRetry={() => void results.refetch()} />
       ) : hits.length === 0 ? (
-        <NoMatch query={query} collection={collection} onRetry={() => void results.refetch()} />
+        <NoneFound
+          search={search}
+          collection={collection}
+          onChange={on.onChange}
+          onRetry={() => void results.refetch()}
+        />
       ) : (
         <>
-          <ul className="grid">
-            {hits.map((hit) => (
-              <Tile key={hit.id} hit={hit} onOpen={() => setOpenId(hit.id)} />
-            ))}
-          </ul>
+          {ranked && found?.strong === 0 && <p className="nothing-matches">{words.nothingMatches}</p>}
+          <TileGrid hits={hits} weakFrom={ranked ? strongEnd(hits, found?.strong) : null} actions={actions} />
           <More
             hasMore={results.hasNextPage}
             busy={results.isFetchingNextPage}
@@ -58,91 +126,40 @@ export function Results({ api, query, collection, onSearch }: Props) {
           />
         </>
       )}
-      {open && (
+      {search.shown !== null && open && (
         <Detail
           hit={open}
-          onClose={() => setOpenId(null)}
-          onPrevious={step(hits[openAt - 1]?.id, setOpenId)}
-          onNext={step(hits[openAt + 1]?.id, setOpenId)}
-          onSearch={(next) => {
-            setOpenId(null);
-            onSearch(next);
-          }}
+          actions={actions}
+          onClose={on.onClose}
+          onPrevious={step(hits[openAt - 1]?.id, on.onShow)}
+          onNext={openAt < 0 ? undefined : step(hits[openAt + 1]?.id, on.onShow)}
+          onWords={(text) => focusHeading(() => on.onWords(text))}
         />
       )}
     </section>
   );
 }
 
-function countText(shown: number, total = 0): string {
-  if (shown === 0) return "No pictures found";
-  if (shown < total) return `The best ${numberText(shown)} of ${numberText(total)}, closest first`;
-  return shown === 1 ? "1 picture" : `${numberText(shown)} pictures, closest first`;
+function step(id: string | undefined, show: Props["onShow"]): (() => void) | undefined {
+  return id === undefined ? undefined : () => show(id, "replace");
 }
 
-function step(id: string | undefined, open: (id: string) => void): (() => void) | undefined {
-  return id === undefined ? undefined : () => open(id);
-}
+/**
+ * Wraps what leads to another search from within this one: what was pressed may be gone by then, so the focus goes to the
+ * heading that tells what is searched now.
+ */
+function useFocusAfterwards(heading: { current: HTMLElement | null }, key: string): (action: () => void) => void {
+  const wanted = useRef(false);
+  const before = useRef(key);
 
-function NoMatch({ query, collection, onRetry }: { query: Query; collection: string; onRetry: () => void }) {
-  return (
-    <Message
-      title="No pictures found"
-      action={
-        <button type="button" className="button" onClick={onRetry}>
-          Search again
-        </button>
-      }
-    >
-      Nothing in <b>{collection}</b> answers {nameOf(query)}. It may still be empty: pictures can be found as soon as
-      they are indexed.
-    </Message>
-  );
-}
+  useLayoutEffect(() => {
+    if (wanted.current && before.current !== key) heading.current?.focus({ preventScroll: true });
+    wanted.current = false;
+    before.current = key;
+  });
 
-export function Failure({ error, onRetry }: { error: Error; onRetry: () => void }) {
-  const known = error instanceof ApiError ? error : null;
-  return (
-    <Message
-      alert
-      title={known?.title ?? "Something went wrong"}
-      action={
-        (known?.passing ?? true) && (
-          <button type="button" className="button primary" onClick={onRetry}>
-            Try again
-          </button>
-        )
-      }
-    >
-      {error.message}
-    </Message>
-  );
-}
-
-type MoreProps = { hasMore: boolean; busy: boolean; failed: Error | null; onMore: () => void };
-
-/** Fetches on as the end comes near; the button is for keyboards, and for when a page could not be had. */
-function More({ hasMore, busy, failed, onMore }: MoreProps) {
-  const end = useRef<HTMLDivElement>(null);
-  const automatic = hasMore && !busy && failed === null;
-
-  useEffect(() => {
-    if (!automatic || end.current === null || typeof IntersectionObserver === "undefined") return;
-    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && onMore(), { rootMargin: "600px" });
-    observer.observe(end.current);
-    return () => observer.disconnect();
-  }, [automatic, onMore]);
-
-  return (
-    <div className="more" ref={end}>
-      {failed && <p role="alert">{failed.message}</p>}
-      {hasMore ? (
-        <button type="button" className="button" disabled={busy} onClick={onMore}>
-          {busy ? "Loading…" : failed ? "Try again" : "Show more"}
-        </button>
-      ) : (
-        <p>That is as far as this search goes.</p>
-      )}
-    </div>
-  );
+  return (action) => {
+    wanted.current = true;
+    action();
+  };
 }

@@ -1,91 +1,83 @@
-import { type FormEvent, type RefObject, useEffect, useRef, useState } from "react";
-import { asPictureUrl, type Query, TEXT_LIMIT, typedQuery } from "../search/search-params.ts";
+import { type FormEvent, type RefObject, useRef } from "react";
+import { useLanguage } from "../i18n/language.tsx";
+import { asPictureUrl, isEmpty, type Query, TEXT_LIMIT } from "../search/query.ts";
 import { CloseIcon, PictureIcon, SearchIcon } from "./icons.tsx";
-import { QueryPicture } from "./query-picture.tsx";
+import "./search-box.css";
+import { type OnText, useTypedText } from "./use-typed-text.ts";
 
 type Props = {
-  query: Query | null;
+  query: Query;
   inputRef: RefObject<HTMLInputElement | null>;
-  onSearch: (query: Query | null) => void;
+  onText: OnText;
+  /** The reader turned to something else: what was typed is meant to stay. */
+  onSettle: () => void;
   onFile: (file: File) => void;
+  onUrl: (url: string) => void;
+  onClear: () => void;
 };
 
-/** Words, a picture's address, or a picture: one box takes all three. */
-export function SearchBox({ query, inputRef, onSearch, onFile }: Props) {
-  const [text, setText] = useState("");
-  const fileRef = useRef<HTMLInputElement>(null);
-  const byPicture = query !== null && query.kind !== "text";
-  const url = asPictureUrl(text);
-
-  useEffect(() => setText(query?.kind === "text" ? query.text : ""), [query]);
+/** Words, a picture's address, or a picture: one box takes all three, and answers while words are typed. */
+export function SearchBox({ query, inputRef, onText, onSettle, onFile, onUrl, onClear }: Props) {
+  const { words } = useLanguage();
+  const typed = useTypedText(query.text, onText, onSettle);
+  const url = asPictureUrl(typed.text);
+  const byPictures = !isEmpty({ ...query, text: "" });
 
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    const typed = typedQuery(text);
-    if (typed !== null) onSearch(typed);
+    if (url === null) return typed.submit();
+    typed.reset();
+    onUrl(url);
   };
 
   return (
     // biome-ignore lint/a11y/useSemanticElements: older browsers do not know <search>
     <form role="search" className="search" onSubmit={submit}>
       <div className="search-box">
-        {byPicture && (
-          <span className="chip">
-            <QueryPicture query={query} />
-            <span className="chip-name">{query.kind === "upload" ? query.picture.name : hostOf(query.url)}</span>
-            <button
-              type="button"
-              className="icon-button"
-              aria-label="Remove the picture"
-              onClick={() => onSearch(null)}
-            >
-              <CloseIcon />
-            </button>
-          </span>
-        )}
         <input
           ref={inputRef}
           type="search"
           name="q"
-          aria-label="Search pictures"
-          placeholder={byPicture ? "or use words" : "Describe a picture"}
+          aria-label={words.searchPictures}
+          placeholder={byPictures ? words.addWords : words.describePicture}
           autoComplete="off"
           enterKeyHint="search"
           maxLength={url === null ? TEXT_LIMIT : undefined}
-          value={text}
-          onChange={(event) => setText(event.target.value)}
+          {...typed.input}
         />
-        <input
-          ref={fileRef}
-          type="file"
-          accept="image/*"
-          hidden
-          aria-label="Picture file"
-          onChange={(event) => {
-            const file = event.target.files?.[0];
-            event.target.value = ""; // so that choosing the same file again is a change again
-            if (file) onFile(file);
-          }}
-        />
-        <button
-          type="button"
-          className="icon-button"
-          aria-label="Search by a picture of yours"
-          title="Search by a picture of yours"
-          onClick={() => fileRef.current?.click()}
-        >
-          <PictureIcon />
-        </button>
-        <button type="submit" className="button primary search-submit" aria-label="Search">
+        {(typed.text !== "" || query.picture !== null || byPictures) && (
+          <button
+            type="button"
+            className="icon-button"
+            aria-label={words.clearSearch}
+            title={words.clearSearch}
+            onClick={() => {
+              typed.reset("");
+              onClear();
+            }}
+          >
+            <CloseIcon />
+          </button>
+        )}
+        <FileButton onFile={onFile} />
+        <button type="submit" className="button primary search-submit" aria-label={words.search}>
           <SearchIcon />
-          <span>Search</span>
+          <span>{words.search}</span>
         </button>
       </div>
       {url !== null && (
-        <button type="button" className="suggestion" onClick={() => onSearch({ kind: "url", url })}>
+        <button
+          type="button"
+          className="suggestion"
+          onClick={() => {
+            typed.reset();
+            onUrl(url);
+          }}
+        >
           <PictureIcon />
           <span>
-            Search by this picture<small>{url}</small>
+            {words.searchByThis}
+            <small>{url}</small>
           </span>
         </button>
       )}
@@ -93,6 +85,32 @@ export function SearchBox({ query, inputRef, onSearch, onFile }: Props) {
   );
 }
 
-function hostOf(url: string): string {
-  return new URL(url).host;
+function FileButton({ onFile }: { onFile: (file: File) => void }) {
+  const { words } = useLanguage();
+  const file = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <input
+        ref={file}
+        type="file"
+        accept="image/*"
+        hidden
+        aria-label={words.pictureFile}
+        onChange={(event) => {
+          const chosen = event.target.files?.[0];
+          event.target.value = ""; // so that choosing the same file again is a change again
+          if (chosen) onFile(chosen);
+        }}
+      />
+      <button
+        type="button"
+        className="icon-button"
+        aria-label={words.searchByYours}
+        title={words.searchByYours}
+        onClick={() => file.current?.click()}
+      >
+        <PictureIcon />
+      </button>
+    </>
+  );
 }

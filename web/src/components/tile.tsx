@@ -1,27 +1,90 @@
-import type { CSSProperties } from "react";
+import { type CSSProperties, type ReactNode, useState } from "react";
 import type { Hit } from "../api/client.ts";
+import { useLanguage } from "../i18n/language.tsx";
 import { tileRatio, titleOf } from "../search/describe.ts";
 import { Attribution } from "./attribution.tsx";
+import { MinusIcon, PictureIcon, PlusIcon, SimilarIcon } from "./icons.tsx";
 import { Picture } from "./picture.tsx";
 import { Score } from "./score.tsx";
+import "./tile.css";
 
-type Props = { hit: Hit; onOpen: () => void };
+export type Judgement = "liked" | "disliked";
 
-export function Tile({ hit, onOpen }: Props) {
-  const title = titleOf(hit);
+/** What can be done with a picture that was found. */
+export type PictureActions = {
+  onShow: (id: string) => void;
+  onJudge: (id: string, judgement: Judgement) => void;
+  onSimilar: (id: string) => void;
+};
+
+export function Tile({ hit, actions }: { hit: Hit; actions: PictureActions }) {
+  const { words } = useLanguage();
+  const [missing, setMissing] = useState(false);
+  const title = titleOf(hit, words);
   return (
     <li className="tile" data-id={hit.id} style={shape(tileRatio(hit))}>
-      <button type="button" className="tile-picture" onClick={onOpen} aria-label={`Show ${title}`}>
-        <Picture sources={[hit.thumbnail_url, hit.url]} alt={title} />
-      </button>
+      <div className="tile-frame">
+        {missing ? (
+          <MissingPicture hit={hit} title={title} />
+        ) : (
+          <button
+            type="button"
+            className="tile-picture"
+            onClick={() => actions.onShow(hit.id)}
+            aria-label={words.showPicture(title)}
+          >
+            <Picture sources={[hit.thumbnail_url, hit.url]} alt={title} onMissing={() => setMissing(true)} />
+          </button>
+        )}
+        <TileActions id={hit.id} title={title} actions={actions} />
+      </div>
       <div className="tile-caption">
         <span className="tile-title" title={title}>
           {title}
         </span>
-        <Score value={hit.score} />
+        <Score hit={hit} />
         <Attribution hit={hit} />
       </div>
     </li>
+  );
+}
+
+/** In place of a picture that cannot be had from here: where it is, or was. */
+function MissingPicture({ hit, title }: { hit: Hit; title: string }) {
+  const { words } = useLanguage();
+  return (
+    <a className="tile-picture missing" href={hit.page_url ?? hit.url} target="_blank" rel="noopener noreferrer">
+      <PictureIcon />
+      <span>{title}</span>
+      <small>{words.seeOriginal}</small>
+    </a>
+  );
+}
+
+function TileActions({ id, title, actions }: { id: string; title: string; actions: PictureActions }) {
+  const { words } = useLanguage();
+  return (
+    <div className="tile-actions">
+      <TileAction label={words.moreLike(title)} onClick={() => actions.onJudge(id, "liked")}>
+        <PlusIcon />
+      </TileAction>
+      <TileAction label={words.lessLike(title)} onClick={() => actions.onJudge(id, "disliked")}>
+        <MinusIcon />
+      </TileAction>
+      <TileAction label={words.similarTo(title)} onClick={() => actions.onSimilar(id)}>
+        <SimilarIcon />
+      </TileAction>
+    </div>
+  );
+}
+
+type TileActionProps = { label: string; onClick: () => void; children: ReactNode };
+
+function TileAction({ label, onClick, children }: TileActionProps) {
+  return (
+    <button type="button" className="icon-button" aria-label={label} title={label} onClick={onClick}>
+      {children}
+    </button>
   );
 }
 

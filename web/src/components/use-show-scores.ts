@@ -1,27 +1,16 @@
 import { useState } from "react";
+import { kept } from "../kept.ts";
 
-const KEY = "imagesearch.scores";
+const choice = kept(() => localStorage, "imagesearch.scores");
 
 /** Whether scores are shown; remembered where the browser lets the page remember anything. */
 export function useShowScores(): [boolean, (show: boolean) => void] {
-  const [show, setShow] = useState(() => read() !== "off");
+  const [show, setShow] = useState(() => choice.read() !== "off");
   return [
     show,
     (next) => {
       setShow(next);
-      try {
-        localStorage.setItem(KEY, next ? "on" : "off");
-      } catch {
-        // storage is switched off: the choice holds until the page is left
-      }
+      choice.keep(next ? "on" : "off");
     },
   ];
-}
-
-function read(): string | null {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null;
-  }
 }

@@ -22,13 +22,13 @@ test("a large picture that the browser cannot draw goes as it is, for the servic
 });
 
 test.each([
-  [file(11 * MIB), "too large"],
-  [file(0), "empty"],
-  [file(9, "application/pdf", "letter.pdf"), "letter.pdf is not a picture"],
-])("what cannot be searched by is refused in words (%#)", async (given, reason) => {
+  [file(11 * MIB), "tooLargePicture"],
+  [file(0), "emptyPicture"],
+  [file(9, "application/pdf", "letter.pdf"), "notAPicture"],
+])("what cannot be searched by is refused with a reason (%#)", async (given, fault) => {
   const refused = preparePicture(given, never);
   await expect(refused).rejects.toBeInstanceOf(PictureError);
-  await expect(refused).rejects.toThrow(reason);
+  await expect(refused).rejects.toMatchObject({ fault, file: given.name });
 });
 
 test("two uploads of one file are two pictures, so that each can be searched anew", async () => {

@@ -1,75 +1,77 @@
 import { expect, test } from "vitest";
-import {
-  asPictureUrl,
-  fromLocation,
-  queryKey,
-  type Search,
-  toHistoryState,
-  toParams,
-  typedQuery,
-} from "./search-params.ts";
+import { query, search } from "../test-api.ts";
+import { NO_FILTERS } from "./filters.ts";
+import { JUDGED_LIMIT } from "./query.ts";
+import { type Search, START } from "./search.ts";
+import { fromParams, toParams } from "./search-params.ts";
 
 const picture = { id: "7", name: "cat.png", type: "image/png", bytes: new ArrayBuffer(3) };
 
 const SEARCHES: Search[] = [
-  { query: null, collection: null },
-  { query: null, collection: "stamps" },
-  { query: { kind: "text", text: "Vögel & Bäume? 100% #1 + 犬" }, collection: "team-a/stamps" },
-  { query: { kind: "url", url: "https://example.org/a%20b.png?size=l&x=1#top" }, collection: "stamps" },
-  { query: { kind: "upload", picture }, collection: "stamps" },
+  START,
+  search({ collection: "stamps", view: "collections" }),
+  search({ query: query({ text: "Vögel & Bäume? 100% #1 + 犬" }), collection: "team-a/stamps" }),
+  search({ query: query({ picture: { kind: "url", url: "https://example.org/a%20b.png?size=l&x=1#top" } }) }),
+  search({ query: query({ picture: { kind: "upload", picture }, text: "red" }), shown: "flickr:5" }),
+  search({ query: query({ liked: ["flickr:1", "manifest:a b/c.png"], disliked: ["flickr:2"] }) }),
+  search({
+    filters: {
+      license: ["CC-BY-2.0", "CC0-1.0"],
+      tags: ["dog", "black & white"],
+      author: ["Ada Example"],
+      source: ["flickr"],
+      uploaded: { from: "2020", to: "2023" },
+      taken: { from: null, to: "2019" },
+    },
+    sort: "newest",
+    emphasis: "meaning",
+    strongOnly: true,
+  }),
 ];
 
-test.each(SEARCHES)("a search comes back from its address and history state (%#)", (search) => {
-  expect(fromLocation(toParams(search), toHistoryState(search))).toEqual(search);
+test.each(SEARCHES)("a search comes back from its address (%#)", (one) => {
+  expect(fromParams(toParams(one), picture)).toEqual(one);
 });
 
 test("an empty search leaves the address bare", () => {
-  expect(toParams({ query: null, collection: null })).toBe("");
+  expect(toParams(START)).toBe("");
 });
 
-test("a picture in the address wins over words, and words over a picture in the history", () => {
-  const state = { picture };
-  expect(fromLocation("?q=dog&image=https://example.org/a.png", state).query?.kind).toBe("url");
-  expect(fromLocation("?q=dog", state).query?.kind).toBe("text");
-  expect(fromLocation("", state).query?.kind).toBe("upload");
+test("an uploaded picture is not in the address: elsewhere it is lost, and the rest of the search is not", () => {
+  const address = toParams(search({ query: query({ text: "red", picture: { kind: "upload", picture } }) }));
+  expect(address).toBe("?q=red&image=upload");
+  expect(fromParams(address, null).query).toEqual(query({ text: "red", picture: { kind: "lost" } }));
 });
 
-test.each(["?q=", "?q=%20%20", "?image=", "?image=javascript:alert(1)", "?image=not-a-url", "?collection="])(
-  "%s searches nothing",
-  (params) => {
-    expect(fromLocation(params, null)).toEqual({ query: null, collection: null });
-  },
-);
-
-test.each([null, undefined, 3, "picture", {}])("a history state of someone else (%s) is left alone", (state) => {
-  expect(fromLocation("", state).query).toBeNull();
+test("a picture in the history is not searched by where the address does not say so", () => {
+  expect(fromParams("?q=red", picture).query).toEqual(query({ text: "red" }));
 });
 
 test.each([
-  ["https://example.org/a.png", "https://example.org/a.png"],
-  ["  http://127.0.0.1:9000/a b.png".replace(" b", "b"), "http://127.0.0.1:9000/ab.png"],
-  ["HTTPS://EXAMPLE.ORG/A.PNG", "HTTPS://EXAMPLE.ORG/A.PNG"],
-  ["https://", null],
-  ["https://two words.org", null],
-  ["ftp://example.org/a.png", null],
-  ["what is https://example.org", null],
-  ["dog", null],
-])("%j as a picture's address is %j", (text, url) => {
-  expect(asPictureUrl(text)).toBe(url);
+  "?q=",
+  "?q=%20%20",
+  "?image=",
+  "?image=javascript:alert(1)",
+  "?image=not-a-url",
+  "?collection=",
+  "?like=&unlike=",
+  "?sort=best",
+  "?by=luck",
+  "?matches=all",
+  "?taken=yesterday",
+  "?view=elsewhere",
+  "?show=",
+])("%s asks for nothing", (params) => {
+  expect(fromParams(params, null)).toEqual(START);
 });
 
-test("what is typed is a picture's address, words, or nothing", () => {
-  expect(typedQuery(" https://example.org/a.png ")).toEqual({ kind: "url", url: "https://example.org/a.png" });
-  expect(typedQuery("  red fruit ")).toEqual({ kind: "text", text: "red fruit" });
-  expect(typedQuery("   ")).toBeNull();
+test("a picture that is liked and disliked at once is liked, and no more are judged than can be asked for", () => {
+  expect(fromParams("?like=a&like=a&unlike=a&unlike=b", null).query).toEqual(query({ liked: ["a"], disliked: ["b"] }));
+  const many = Array.from({ length: 20 }, (_, place) => `like=a${place}&unlike=b${place}`).join("&");
+  const { liked, disliked } = fromParams(`?${many}`, null).query;
+  expect(liked.length + disliked.length).toBe(JUDGED_LIMIT);
 });
 
-test("two searches share a key only when they are the same", () => {
-  const keys = [
-    queryKey({ kind: "text", text: "https://example.org" }),
-    queryKey({ kind: "url", url: "https://example.org" }),
-    queryKey({ kind: "upload", picture }),
-    queryKey({ kind: "upload", picture: { ...picture, id: "8" } }),
-  ];
-  expect(new Set(keys.map((key) => JSON.stringify(key))).size).toBe(keys.length);
+test("each value of a filter is a parameter of its own", () => {
+  expect(toParams(search({ filters: { ...NO_FILTERS, tags: ["a,b", "c"] } }))).toBe("?tag=a%2Cb&tag=c");
 });

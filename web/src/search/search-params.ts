@@ -1,77 +1,89 @@
 /**
- * What is searched, and how it stands in the page's address.
+ * How a search stands in the page's address.
  *
- * The address is the state of the page: `?q=…`, `?image=<picture's URL>`, and `&collection=…` with either. An uploaded
- * picture does not fit there; it travels in the state of its history entry, so back, forward and reload keep it.
+ * The address is the state of the page: `?q=<words>&image=<picture's URL>&like=<id>&unlike=<id>&license=…&sort=…`. An
+ * uploaded picture does not fit there: the address says `image=upload`, and its bytes travel in the state of the history
+ * entry, so back, forward and reload keep it. Elsewhere it is lost, and the page says so.
  */
 
-export const TEXT_LIMIT = 1_000;
+import { type Filters, NO_FILTERS, readYears, writeYears, YEAR_FACETS } from "./filters.ts";
+import { asPictureUrl, JUDGED_LIMIT, type Picture, type Query, type QueryPicture } from "./query.ts";
+import { EMPHASES, type Search, SORTS, START } from "./search.ts";
 
-/** A picture chosen by the reader. Bytes and not a Blob: every browser can keep those in its history. */
-export type Picture = { id: string; name: string; type: string; bytes: ArrayBuffer };
+const UPLOAD = "upload";
 
-export type Query =
-  | { kind: "text"; text: string }
-  | { kind: "url"; url: string }
-  | { kind: "upload"; picture: Picture };
+/** The facets of many values, by their names in the address: one parameter for each value. */
+const VALUE_NAMES = { license: "license", tags: "tag", author: "author", source: "source" } as const;
 
-export type Search = { query: Query | null; collection: string | null };
-
-export function toParams({ query, collection }: Search): string {
+export function toParams(search: Search): string {
+  const { query, filters } = search;
   const params = new URLSearchParams();
-  if (query?.kind === "text") params.set("q", query.text);
-  if (query?.kind === "url") params.set("image", query.url);
-  if (collection !== null) params.set("collection", collection);
+  const set = (name: string, value: string | null, standard = "") => {
+    if (value !== null && value !== standard) params.append(name, value);
+  };
+  set("view", search.view, START.view);
+  set("q", query.text);
+  set("image", query.picture && (query.picture.kind === "url" ? query.picture.url : UPLOAD));
+  for (const id of query.liked) set("like", id);
+  for (const id of query.disliked) set("unlike", id);
+  for (const [facet, name] of entries(VALUE_NAMES)) for (const value of filters[facet]) set(name, value);
+  for (const facet of YEAR_FACETS) set(facet, filters[facet] && writeYears(filters[facet]));
+  set("sort", search.sort, START.sort);
+  set("by", search.emphasis, START.emphasis);
+  set("matches", search.strongOnly ? "strong" : null);
+  set("collection", search.collection);
+  set("show", search.shown);
   const text = params.toString();
   return text && `?${text}`;
 }
 
-/** The part that goes into the history entry's state. */
-export function toHistoryState({ query }: Search): unknown {
-  return query?.kind === "upload" ? { picture: query.picture } : null;
-}
-
-export function fromLocation(params: string, historyState: unknown): Search {
+/** Whatever an address says; what it says wrongly is left out. */
+export function fromParams(params: string, picture: Picture | null): Search {
   const given = new URLSearchParams(params);
-  return { query: queryOf(given, historyState), collection: given.get("collection") || null };
+  return {
+    view: given.get("view") === "collections" ? "collections" : "search",
+    collection: given.get("collection") || null,
+    query: queryOf(given, picture),
+    filters: filtersOf(given),
+    sort: oneOf(SORTS, given.get("sort"), START.sort),
+    emphasis: oneOf(EMPHASES, given.get("by"), START.emphasis),
+    strongOnly: given.get("matches") === "strong",
+    shown: given.get("show") || null,
+  };
 }
 
-function queryOf(given: URLSearchParams, historyState: unknown): Query | null {
-  const url = asPictureUrl(given.get("image") ?? "");
-  if (url !== null) return { kind: "url", url };
-  const text = (given.get("q") ?? "").trim();
-  if (text) return { kind: "text", text };
-  const picture = pictureOf(historyState);
-  return picture && { kind: "upload", picture };
+function queryOf(given: URLSearchParams, picture: Picture | null): Query {
+  const liked = distinct(given.getAll("like")).slice(0, JUDGED_LIMIT);
+  const disliked = distinct(given.getAll("unlike")).filter((id) => !liked.includes(id));
+  return {
+    text: (given.get("q") ?? "").trim(),
+    picture: pictureOf(given.get("image") ?? "", picture),
+    liked,
+    disliked: disliked.slice(0, JUDGED_LIMIT - liked.length),
+  };
 }
 
-function pictureOf(historyState: unknown): Picture | null {
-  if (typeof historyState !== "object" || historyState === null || !("picture" in historyState)) return null;
-  return historyState.picture as Picture;
+function pictureOf(image: string, picture: Picture | null): QueryPicture | null {
+  if (image === UPLOAD) return picture ? { kind: "upload", picture } : { kind: "lost" };
+  const url = asPictureUrl(image);
+  return url === null ? null : { kind: "url", url };
 }
 
-/** The text as an http(s) address, or null where it is none. */
-export function asPictureUrl(text: string): string | null {
-  const trimmed = text.trim();
-  return /^https?:\/\/\S+$/i.test(trimmed) && URL.canParse(trimmed) ? trimmed : null;
+function filtersOf(given: URLSearchParams): Filters {
+  const filters = { ...NO_FILTERS };
+  for (const [facet, name] of entries(VALUE_NAMES)) filters[facet] = distinct(given.getAll(name));
+  for (const facet of YEAR_FACETS) filters[facet] = readYears(given.get(facet) ?? "");
+  return filters;
 }
 
-/** What someone typed: an address is a picture to search by, anything else is words. */
-export function typedQuery(text: string): Query | null {
-  const url = asPictureUrl(text);
-  if (url !== null) return { kind: "url", url };
-  const words = text.trim();
-  return words ? { kind: "text", text: words } : null;
+function oneOf<T extends string>(known: readonly T[], given: string | null, otherwise: T): T {
+  return known.find((one) => one === given) ?? otherwise;
 }
 
-/** Equal keys, equal searches. An uploaded picture counts by its id, not by its bytes. */
-export function queryKey(query: Query): readonly string[] {
-  switch (query.kind) {
-    case "text":
-      return ["text", query.text];
-    case "url":
-      return ["url", query.url];
-    case "upload":
-      return ["upload", query.picture.id];
-  }
+function distinct(values: string[]): string[] {
+  return [...new Set(values.filter(Boolean))];
+}
+
+function entries<K extends string, V>(record: Record<K, V>): [K, V][] {
+  return Object.entries(record) as [K, V][];
 }

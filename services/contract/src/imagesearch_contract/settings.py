@@ -8,17 +8,20 @@ given beside them, and never written by `to_env()`: they reach a pod by referenc
 
 import json
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.record import Url
 
 PREFIX = "IMAGESEARCH_"
+_ORIGIN = re.compile(r"https?://[^/\s@?#*]+")
 
 
 class SettingsError(ValueError):
@@ -314,6 +317,19 @@ class EncoderServiceSettings(ModelSettings):
     max_pixels: int = Field(default=40_000_000, gt=0)
 
 
+def _networks(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        ip_network(entry)  # says what is wrong
+    return entries
+
+
+def _origins(entries: tuple[str, ...]) -> tuple[str, ...]:
+    for entry in entries:
+        if entry != "*" and not _ORIGIN.fullmatch(entry):
+            raise ValueError(f"{entry!r} is no origin such as https://pictures.example.org (no path), and not *")
+    return entries
+
+
 class SearchSettings(ElasticsearchSettings, FetchSettings):
     """The search API of one release; it serves every collection."""
 
@@ -324,3 +340,24 @@ class SearchSettings(ElasticsearchSettings, FetchSettings):
     max_query_characters: int = Field(default=1_000, gt=0)
     max_depth: int = Field(default=1_000, gt=0, le=10_000, description="The largest `from + size` that is answered.")
     web_dir: Path | None = Field(default=None, description="The built web page, served at `/` where given.")
+    access_keys_path: Path | None = Field(
+        default=None, description="The file of API keys (YAML or JSON); without one everybody may search everything."
+    )
+    requests_per_minute: int | None = Field(
+        default=None,
+        gt=0,
+        description="Of one client (a key, or an address without one) to one process; None is no limit.",
+    )
+    trusted_proxies: Annotated[tuple[str, ...], AfterValidator(_networks)] = Field(
+        default=(), description="CIDR networks whose `X-Forwarded-For` is believed."
+    )
+    max_concurrent_searches: int = Field(
+        default=32, gt=0, description="Under way in one process; as many more wait a moment, the rest is refused."
+    )
+    request_timeout_seconds: float = Field(
+        default=30.0, gt=0, description="For one request, its body included; a client may ask for less."
+    )
+    cors_allowed_origins: Annotated[tuple[str, ...], AfterValidator(_origins)] = Field(
+        default=(), description="Origins whose pages may ask this API, or `*`; empty allows none but its own."
+    )
+    log_queries: bool = Field(default=False, description="Whether the access log tells what was searched for.")

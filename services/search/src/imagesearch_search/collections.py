@@ -2,11 +2,15 @@
 
 import time
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 from imagesearch_contract import names
 from imagesearch_contract.index import IndexMeta, IndexMetaError
 
+from imagesearch_search.access import EVERYBODY, Caller, key_required
+from imagesearch_search.encoder_client import Encoder
 from imagesearch_search.index_client import Index
 from imagesearch_search.problems import INDEX_UNREADABLE, UNKNOWN_COLLECTION, Problem
 from imagesearch_search.query import collection_label
@@ -28,6 +32,11 @@ class Collection:
         """`<name>/<version>`, as the encoder names it."""
         return self.meta.model_label
 
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder that speaks its language."""
+        return Encoder(self.meta.encoder_url, self.model, self.meta.dims)
+
 
 class Collections:
     """Finds collections by name, and remembers each for a few seconds."""
@@ -37,13 +46,23 @@ class Collections:
         self._default_namespace = default_namespace
         self._clock = clock
         self._known: dict[tuple[str, str], tuple[float, Collection]] = {}
+        self._caller = EVERYBODY
+
+    def seen_by(self, caller: Caller) -> Self:
+        """The same collections, as far as `caller` may read them: any other is as if it were not there."""
+        seen = copy(self)
+        seen._caller = caller
+        return seen
 
     async def find(self, namespace: str, name: str) -> Collection:
         """The collection of that name.
 
         Raises:
-            Problem: there is none, its index is none of ours, or Elasticsearch cannot be asked.
+            Problem: there is none, its index is none of ours, or Elasticsearch cannot be asked. Of one that the
+                caller may not read nothing is looked up, so that neither words nor time tell whether it is there.
         """
+        if not self._caller.may_read(namespace, name):
+            raise await self._unknown(namespace, name) if self._caller.name else key_required()
         key = (namespace, name)
         if (known := self._known.get(key)) and self._clock() - known[0] < CACHE_SECONDS:
             return known[1]
@@ -69,7 +88,8 @@ class Collections:
                 meta = IndexMeta.of_mapping(mapping)
             except IndexMetaError:
                 continue
-            if f"{meta.namespace}.{meta.collection}" in aliased.get(index, ()):
+            is_read = f"{meta.namespace}.{meta.collection}" in aliased.get(index, ())
+            if is_read and self._caller.may_read(meta.namespace, meta.collection):
                 found.append(Collection(index, meta))
         return sorted(found, key=lambda c: (c.meta.namespace, c.meta.collection))
 

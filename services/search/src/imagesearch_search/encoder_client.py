@@ -4,7 +4,6 @@ A vector is bytes here (little-endian float32): it is compared with nothing, onl
 """
 
 import math
-import struct
 import time
 from collections.abc import Callable
 from http import HTTPStatus
@@ -33,6 +32,7 @@ from imagesearch_search.problems import (
     Kind,
     Problem,
 )
+from imagesearch_search.query import floats
 
 FAILURES_TO_OPEN = 3
 OPEN_SECONDS = 1.0
@@ -174,11 +174,6 @@ def _checked(encoder: Encoder, headers: Any, content: bytes) -> bytes:
     if not all(map(math.isfinite, floats(content))):
         raise Problem(ENCODER_UNAVAILABLE, f"The encoder of {encoder.model} gave no usable vector for this query.")
     return content
-
-
-def floats(vector: bytes) -> tuple[float, ...]:
-    """The numbers of a vector."""
-    return struct.unpack(f"<{len(vector) // 4}f", vector)
 
 
 def _refusal(status: int, content: bytes, encoder: Encoder) -> Problem:

@@ -1,9 +1,12 @@
-"""What the search API asks of Elasticsearch: three questions, behind a protocol so that tests can answer them."""
+"""What the search API asks of Elasticsearch: some questions, behind a protocol so that tests can answer them."""
 
-from collections.abc import Mapping
+import struct
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Protocol
 
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
+from imagesearch_contract.index import VECTOR_FIELD
 from imagesearch_contract.settings import ElasticsearchSettings
 
 from imagesearch_search.problems import INDEX_UNAVAILABLE, Problem
@@ -20,8 +23,12 @@ class Index(Protocol):
         """The mapping of each index behind a name, alias or pattern; empty when there is none."""
         ...
 
-    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
-        """The answer to a search; raises `IndexMissingError`."""
+    async def search(self, index: str, bodies: Sequence[Mapping[str, Any]], *, preference: str) -> list[dict[str, Any]]:
+        """The answers to several searches at once; raises `IndexMissingError`."""
+        ...
+
+    async def vectors(self, index: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """The vectors of pictures, by id: little-endian float32. Those that are not there are missing."""
         ...
 
     async def counts(self, indices: list[str]) -> dict[str, int]:
@@ -49,17 +56,27 @@ class ElasticsearchIndex:
             raise unavailable(error) from error
         return {index: entry["mappings"] for index, entry in found.items()}
 
-    async def search(self, index: str, body: Mapping[str, Any], *, preference: str) -> dict[str, Any]:
+    async def search(self, index: str, bodies: Sequence[Mapping[str, Any]], *, preference: str) -> list[dict[str, Any]]:
         """See `Index`."""
+        header = {"index": index, "preference": preference, "allow_partial_search_results": False}
         try:
-            found = await self._client.search(
-                index=index, body=dict(body), preference=preference, allow_partial_search_results=False
-            )
-        except NotFoundError as error:
-            raise IndexMissingError(index) from error
+            found = await self._client.msearch(searches=[part for body in bodies for part in (header, body)])
         except (ApiError, TransportError) as error:
             raise unavailable(error) from error
-        return dict(found)
+        answers: list[dict[str, Any]] = found["responses"]
+        for answer in answers:
+            if answer["status"] == HTTPStatus.NOT_FOUND:
+                raise IndexMissingError(index)
+            if "error" in answer:
+                raise unavailable(RuntimeError(answer["error"]["type"]))
+        return answers
+
+    async def vectors(self, index: str, ids: Sequence[str]) -> dict[str, bytes]:
+        """See `Index`."""
+        body = {"query": {"ids": {"values": list(ids)}}, "size": len(ids), "_source": False, "fields": [VECTOR_FIELD]}
+        [answer] = await self.search(index, [body], preference="_local")
+        vectors = {found["_id"]: found["fields"][VECTOR_FIELD] for found in answer["hits"]["hits"]}
+        return {picture: struct.pack(f"<{len(vector)}f", *vector) for picture, vector in vectors.items()}
 
     async def counts(self, indices: list[str]) -> dict[str, int]:
         """See `Index`."""

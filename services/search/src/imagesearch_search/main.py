@@ -1,20 +1,25 @@
 """`imagesearch-search`: serve the search API. Settings come from the environment (`SearchSettings`)."""
 
+import logging
 import sys
 
 import uvicorn
 from imagesearch_contract.settings import SearchSettings, SettingsError
 
+from imagesearch_search import access_log
 from imagesearch_search.app import create_app
 
 
 def main() -> None:
     """Serve until SIGTERM or SIGINT; open requests are answered first."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("imagesearch_search").setLevel(logging.INFO)
     try:
         settings = SearchSettings.from_env()
         app = create_app(settings)
     except SettingsError as error:
         sys.exit(f"imagesearch-search: {error}")
+    access_log.to_standard_output()
     uvicorn.run(
         app,
         host=settings.host,
@@ -22,5 +27,6 @@ def main() -> None:
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # `app` believes those of trusted proxies, and nobody's else
         timeout_graceful_shutdown=10,
     )

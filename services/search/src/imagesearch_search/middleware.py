@@ -9,6 +9,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from imagesearch_search.limits import overloaded
 from imagesearch_search.problems import BODY_TOO_LARGE, Problem, answer
 from imagesearch_search.timing import Stages
 
@@ -26,10 +27,15 @@ CONTENT_SECURITY_POLICY: Final = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+TOGETHER: Final = 64 * 2**20
+"""Bytes of the large bodies that are held at once. Each may take memory several times while it is decoded."""
 _HARDENING: Final = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
 
@@ -57,12 +63,18 @@ class Headers:
 
 
 class BodyLimit:
-    """Refuses a body past `limits[path]` (else `default`) bytes with 413, by its declared length or while it arrives."""
+    """Refuses a body past `limits[path]` (else `default`) bytes with 413, by its declared length or while it arrives.
 
-    def __init__(self, app: ASGIApp, *, default: int, limits: dict[str, int]) -> None:
+    Bodies past `default` bytes share `together` bytes of memory. While these are taken, further ones are refused with
+    429: many slow uploads could fill the memory otherwise. Smaller bodies, those of words, always have room.
+    """
+
+    def __init__(self, app: ASGIApp, *, default: int, limits: dict[str, int], together: int = TOGETHER) -> None:
         self._app = app
         self._default = default
         self._limits = limits
+        self._together = max(together, *limits.values())
+        self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -72,14 +84,22 @@ class BodyLimit:
         declared = Request(scope).headers.get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
             return await answer(problem, scope["path"])(scope, receive, send)
-        received = 0
+        received = held = 0
 
         async def counting() -> Message:
-            nonlocal received
+            nonlocal received, held
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
                 raise problem
+            if received > self._default:
+                self._held += received - held
+                held = received
+                if self._held > self._together:
+                    raise overloaded()
             return message
 
-        return await self._app(scope, counting, send)
+        try:
+            return await self._app(scope, counting, send)
+        finally:
+            self._held -= held

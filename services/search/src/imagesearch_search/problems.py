@@ -1,9 +1,11 @@
 """Problems (RFC 9457): every answer that is not a success is one of these kinds, as `application/problem+json`.
 
     Problem
+        who asks        KEY_REQUIRED, UNKNOWN_KEY, RATE_LIMITED
         the request     INVALID_REQUEST, MALFORMED_BODY, TOO_DEEP, UNKNOWN_COLLECTION
         its picture     BODY_TOO_LARGE, IMAGE_TOO_LARGE, UNSUPPORTED_IMAGE, UNUSABLE_IMAGE, IMAGE_NOT_FETCHED
         its media type  UNSUPPORTED_BODY
+        what we can do  OVERLOADED, DEADLINE_EXCEEDED
         what we ask     ENCODER_UNAVAILABLE, ENCODER_OVERLOADED, MODEL_MISMATCH, INDEX_UNAVAILABLE, INDEX_UNREADABLE
 
 `routes` and `engine` raise `Problem`; `install` teaches an application to answer with them.
@@ -12,7 +14,7 @@
 import logging
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -35,6 +37,11 @@ class Kind(NamedTuple):
     title: str
 
 
+KEY_REQUIRED = Kind("key-required", 401, "An API key is needed")
+UNKNOWN_KEY = Kind("unknown-key", 401, "Unknown API key")
+RATE_LIMITED = Kind("rate-limited", 429, "Too many requests of one client")
+OVERLOADED = Kind("overloaded", 429, "Too many requests of all clients")
+DEADLINE_EXCEEDED = Kind("deadline-exceeded", 504, "Not answered in time")
 INVALID_REQUEST = Kind("invalid-request", 422, "The request has faults")
 MALFORMED_BODY = Kind("malformed-body", 400, "The body cannot be read")
 TOO_DEEP = Kind("too-deep", 400, "Past the last page")
@@ -51,6 +58,11 @@ MODEL_MISMATCH = Kind("model-mismatch", 503, "Encoder and index hold different m
 INDEX_UNAVAILABLE = Kind("index-unavailable", 503, "Elasticsearch does not answer")
 INDEX_UNREADABLE = Kind("index-unreadable", 503, "The collection's index is not readable")
 INTERNAL = Kind("internal", 500, "Internal error")
+# RFC 6750: an error code only where there was a key.
+_CHALLENGES: Final = {
+    KEY_REQUIRED: 'Bearer realm="imagesearch"',
+    UNKNOWN_KEY: 'Bearer realm="imagesearch", error="invalid_token"',
+}
 
 
 class Problem(HTTPException):
@@ -63,6 +75,8 @@ class Problem(HTTPException):
         self, kind: Kind, detail: str, *, errors: Sequence[ProblemError] = (), retry_after: int | None = None
     ) -> None:
         headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+        if kind in _CHALLENGES:
+            headers["WWW-Authenticate"] = _CHALLENGES[kind]
         super().__init__(kind.status, detail, headers)
         self.kind = kind
         self.errors = tuple(errors)

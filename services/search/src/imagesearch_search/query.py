@@ -1,53 +1,55 @@
-"""A search as data: what was asked -> Elasticsearch's body, Elasticsearch's answer -> ours. Pure; `engine` calls it."""
+"""What was asked, checked and made ready: names, texts, pictures, and the vector of a mixture of them. Pure."""
 
 import base64
 import binascii
 import hashlib
+import math
 import re
+import struct
 import unicodedata
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from imagesearch_contract import names
-from imagesearch_contract.index import VECTOR_FIELD
 from imagesearch_contract.settings import FetchSettings
-from pydantic import ValidationError
 
-from imagesearch_search.problems import (
-    IMAGE_TOO_LARGE,
-    INDEX_UNREADABLE,
-    INVALID_REQUEST,
-    TOO_DEEP,
-    Problem,
-)
-from imagesearch_search.schema import Hit, Page, ProblemError, SearchResponse
+from imagesearch_search.problems import IMAGE_TOO_LARGE, INVALID_REQUEST, TOO_DEEP, Problem
+from imagesearch_search.schema import Page, ProblemError
 
 _DATA_URL = re.compile(r"data:[\w.+/-]*;base64,")
 _WHITE_SPACE = re.compile(r"\s+")
+_NOTHING_LEFT: Final = 1e-3
+"""The length of a mixture that says nothing any more: its terms cancel each other out."""
 
 
-def clean_text(text: str, limit: int) -> str:
+class Wanted(NamedTuple):
+    """A term of a query, its picture at hand: exactly one of the three."""
+
+    text: str | None = None
+    picture: bytes | None = None
+    id: str | None = None
+    weight: float = 1.0
+
+
+def clean_text(text: str, limit: int, field: str = "query") -> str:
     """The query as it is encoded and cached: NFC, control characters and lone surrogates as spaces, spaces collapsed.
 
     Raises:
         Problem: nothing is left, or more than `limit` characters.
     """
     if len(text) > 10 * limit:  # before any work on it
-        raise _bad_query(f"the query has {len(text)} characters, at most {limit} are taken")
+        raise fault(field, f"the query has {len(text)} characters, at most {limit} are taken")
     seen = "".join(" " if unicodedata.category(c) in ("Cc", "Cs") else c for c in text)
     clean = _WHITE_SPACE.sub(" ", unicodedata.normalize("NFC", seen)).strip()
     if not clean:
-        raise _bad_query("the query is empty; say in words what the picture shows")
+        raise fault(field, "the query is empty; say in words what the picture shows")
     if len(clean) > limit:
-        raise _bad_query(f"the query has {len(clean)} characters, at most {limit} are taken")
+        raise fault(field, f"the query has {len(clean)} characters, at most {limit} are taken")
     return clean
 
 
-def _bad_query(detail: str) -> Problem:
-    return _fault("query", detail)
-
-
-def _fault(field: str, detail: str) -> Problem:
+def fault(field: str, detail: str) -> Problem:
+    """The problem of one field of the request."""
     return Problem(INVALID_REQUEST, detail, errors=[ProblemError(pointer=f"#/{field}", detail=detail)])
 
 
@@ -62,7 +64,7 @@ def collection_of(name: str, default_namespace: str) -> tuple[str, str]:
     try:
         names.collection_key(*found)
     except ValueError as error:
-        raise _fault("collection", str(error)) from error
+        raise fault("collection", str(error)) from error
     return found
 
 
@@ -81,7 +83,13 @@ def check_depth(page: Page, max_depth: int) -> None:
         raise Problem(TOO_DEEP, detail, errors=[ProblemError(pointer="#/from", detail=detail)])
 
 
-def picture_of_base64(text: str, max_bytes: int) -> bytes:
+def next_from(page: Page, total: int, max_depth: int) -> int | None:
+    """`from` of the page after this one; None where nothing is left, or it would end past the bound."""
+    end = page.from_ + page.size
+    return end if end < total and end + page.size <= max_depth else None
+
+
+def picture_of_base64(text: str, max_bytes: int, field: str = "image_base64") -> bytes:
     """The bytes of a picture given as base64 or as a `data:` URL.
 
     Raises:
@@ -94,7 +102,7 @@ def picture_of_base64(text: str, max_bytes: int) -> bytes:
     try:
         picture = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise _fault("image_base64", "this is not base64 (RFC 4648, with padding, without line breaks)") from error
+        raise fault(field, "this is not base64 (RFC 4648, with padding, without line breaks)") from error
     if len(picture) > max_bytes:
         raise too_large(max_bytes)
     return picture
@@ -105,69 +113,45 @@ def too_large(max_bytes: int) -> Problem:
     return Problem(IMAGE_TOO_LARGE, f"The picture has more than the {max_bytes} bytes that are taken.")
 
 
-_SOURCE_FIELDS: Final = sorted(Hit.model_fields.keys() - {"score"})
+def words_of(wanted: Sequence[Wanted]) -> str:
+    """The words that are looked for: those of the texts that count for a picture."""
+    return " ".join(term.text for term in wanted if term.text and term.weight > 0)
 
 
-def nearest_body(vector: Sequence[float], page: Page, max_depth: int) -> dict[str, Any]:
-    """The body of the kNN search.
+def asks_with_a_picture(wanted: Sequence[Wanted]) -> bool:
+    """Whether what counts most for a picture is a picture itself: these are nearer to each other than to any text."""
+    most = max(wanted, key=lambda term: term.weight)
+    return most.text is None
 
-    Every page of a search considers the same `max_depth` candidates: approximate neighbours depend on how many are
-    looked for, so a window that grew with `from` would repeat some pictures on later pages and lose others.
-    Equal scores are ordered by id for the same reason.
+
+def mixture(vectors: Sequence[bytes], weights: Sequence[float]) -> bytes:
+    """The vector of several terms: the weighted sum of theirs, at unit length again (as Rocchio did for documents).
 
     Args:
-        vector: (dims,), unit length.
-        page: the part to return, within `max_depth`.
-        max_depth: how many candidates are ranked.
-    """
-    return {
-        "knn": {"field": VECTOR_FIELD, "query_vector": list(vector), "k": max_depth, "num_candidates": max_depth},
-        "from": page.from_,
-        "size": page.size,
-        "sort": [{"_score": "desc"}, {"id": "asc"}],
-        "track_total_hits": True,
-        "_source": _SOURCE_FIELDS,
-    }
-
-
-def preference(vector: bytes) -> str:
-    """The search's routing string: the pages of one search go to the same copies, whose graphs differ a little."""
-    return hashlib.blake2s(vector, digest_size=8).hexdigest()
-
-
-def hit_of(found: Mapping[str, Any]) -> Hit:
-    """Elasticsearch's hit -> ours.
+        vectors: each (dims,) little-endian float32, unit length.
+        weights: of each; below 0 it counts against.
 
     Raises:
-        Problem: the document is not one that the embedder writes.
+        Problem: the terms cancel each other out.
     """
-    # Rounding in the quantised index can leave an exact match a hair above 1.
-    score = min(max(found["_score"], 0.0), 1.0)
-    try:
-        return Hit.model_validate({**found.get("_source", {}), "id": found["_id"], "score": score})
-    except ValidationError as error:
-        raise Problem(
-            INDEX_UNREADABLE,
-            f"The document {found['_id']!r} does not have the fields of a picture; was it written by the embedder?",
-        ) from error
+    if len(vectors) == 1 and weights[0] > 0:
+        return vectors[0]
+    columns = zip(*map(floats, vectors), strict=True)
+    summed = [sum(weight * x for weight, x in zip(weights, column, strict=True)) for column in columns]
+    length = math.hypot(*summed)
+    if length < _NOTHING_LEFT * sum(map(abs, weights)):
+        raise fault("terms", "the terms cancel each other out; give one of them more weight")
+    return struct.pack(f"<{len(summed)}f", *(x / length for x in summed))
 
 
-def response_of(
-    answer: Mapping[str, Any], *, collection: str, model: str, page: Page, max_depth: int, took_ms: float
-) -> SearchResponse:
-    """Elasticsearch's answer -> ours."""
-    total = min(answer["hits"]["total"]["value"], max_depth)
-    end = page.from_ + page.size
-    return SearchResponse(
-        collection=collection,
-        model=model,
-        took_ms=round(took_ms, 2),
-        from_=page.from_,
-        size=page.size,
-        total=total,
-        next_from=end if end < total and end + page.size <= max_depth else None,
-        hits=tuple(hit_of(found) for found in answer["hits"]["hits"]),
-    )
+def floats(vector: bytes) -> tuple[float, ...]:
+    """The numbers of a vector."""
+    return struct.unpack(f"<{len(vector) // 4}f", vector)
+
+
+def preference(text: bytes) -> str:
+    """The search's routing string: the pages of one search go to the same copies, whose graphs differ a little."""
+    return hashlib.blake2s(text, digest_size=8).hexdigest()
 
 
 def body_limit(settings: FetchSettings) -> int:

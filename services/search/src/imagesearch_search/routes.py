@@ -1,5 +1,6 @@
 """The routes of the search API: read the request, ask the engine."""
 
+import asyncio
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Request
@@ -8,16 +9,21 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException
 
 from imagesearch_search import query
+from imagesearch_search.access import faults_of
 from imagesearch_search.engine import SearchEngine
 from imagesearch_search.problems import INVALID_REQUEST, MALFORMED_BODY, UNSUPPORTED_BODY, Problem
+from imagesearch_search.query import Wanted
 from imagesearch_search.schema import (
     CollectionList,
     Health,
     ImageSearchRequest,
+    Options,
     ProblemDetails,
     ProblemError,
     Readiness,
+    SearchRequest,
     SearchResponse,
+    Term,
     TextSearchRequest,
     UploadFields,
 )
@@ -30,7 +36,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 def _engine(request: Request) -> SearchEngine:
     engine: SearchEngine = request.app.state.engine
-    return engine
+    return engine.seen_by(request.state.caller)
 
 
 def _stages(request: Request) -> Stages:
@@ -50,6 +56,25 @@ _TEXT_EXAMPLES: Final[dict[str, Any]] = {
     "english": {"summary": "In words", "value": {"collection": "stamps", "query": "musical instrument", "size": 10}},
     "german": {"summary": "In another language", "value": {"collection": "stamps", "query": "Vögel"}},
     "second page": {"summary": "The second page", "value": {"collection": "stamps", "query": "a boat", "from": 20}},
+}
+_SEARCH_EXAMPLES: Final[dict[str, Any]] = {
+    "mixture": {
+        "summary": "Words, more like one picture and less like another",
+        "value": {
+            "collection": "stamps",
+            "terms": [{"text": "a boat"}, {"id": "flickr:53466812", "weight": 0.5}, {"id": "flickr:7", "weight": -0.5}],
+        },
+    },
+    "filters": {
+        "summary": "Among pictures of some licences and years, with counts",
+        "value": {
+            "collection": "stamps",
+            "terms": [{"text": "spielende Hunde"}],
+            "filters": {"license": ["CC-BY-2.0", "CC0-1.0"], "uploaded": {"from": "2024-01-01"}},
+            "facets": ["license", "tags"],
+        },
+    },
+    "browse": {"summary": "What came last", "value": {"collection": "stamps", "sort": "newest"}},
 }
 _IMAGE_BODY: Final[dict[str, Any]] = {
     "required": True,
@@ -108,7 +133,46 @@ async def text_search(
 ) -> SearchResponse:
     """The pictures that are most like the words, best first. `Cache-Control: no-cache` encodes the words anew."""
     fresh = "no-cache" in request.headers.get("cache-control", "")
-    return await engine.by_text(asked.collection, asked.query, asked, stages, fresh=fresh)
+    wanted = [engine.text(asked.query)]
+    return await engine.search(
+        asked.collection, wanted, asked, stages, keyword_weight=asked.keyword_weight, fresh=fresh
+    )
+
+
+@router.post(
+    "/search",
+    tags=["search"],
+    summary="Find pictures by a mixture of words and pictures",
+    openapi_extra={"requestBody": {"content": {"application/json": {"examples": _SEARCH_EXAMPLES}}}},
+    responses=_problems(
+        _400="Not JSON, or past the last page that is answered",
+        _404="Unknown collection",
+        _413="The body or a picture is too large",
+        _415="Not a picture of a known format",
+        _422="The request has faults, or a picture cannot be fetched or decoded",
+        _503="The encoder or Elasticsearch does not answer",
+    ),
+)
+async def search(asked: SearchRequest, request: Request, engine: EngineDep, stages: StagesDep) -> SearchResponse:
+    """The pictures that are most like all terms together, best first. Terms with a weight below 0 count against:
+    "less like this". Pictures of the collection that are terms are not among the answers. Without terms, everything
+    that passes the filters comes, the newest first."""
+    fresh = "no-cache" in request.headers.get("cache-control", "")
+    wanted = await asyncio.gather(
+        *(_wanted(term, f"terms/{number}", engine, stages) for number, term in enumerate(asked.terms))
+    )
+    return await engine.search(
+        asked.collection, wanted, asked, stages, keyword_weight=asked.keyword_weight, fresh=fresh
+    )
+
+
+async def _wanted(term: Term, pointer: str, engine: SearchEngine, stages: Stages) -> Wanted:
+    if term.text is not None:
+        return engine.text(term.text, term.weight, f"{pointer}/text")
+    if term.id is not None:
+        return Wanted(id=term.id, weight=term.weight)
+    picture = await _given(term.image_url, term.image_base64, f"{pointer}/image_base64", engine, stages)
+    return Wanted(picture=picture, weight=term.weight)
 
 
 @router.post(
@@ -130,19 +194,24 @@ async def image_search(request: Request, engine: EngineDep, stages: StagesDep) -
     match request.headers.get("content-type", "").partition(";")[0].strip().lower():
         case "application/json":
             asked = _validated(ImageSearchRequest, await request.body())
-            if asked.image_url is not None:
-                picture = await engine.fetch(asked.image_url, stages)
-            else:
-                picture = query.picture_of_base64(asked.image_base64 or "", engine.max_picture_bytes)
-            return await engine.by_image(asked.collection, picture, asked, stages)
+            picture = await _given(asked.image_url, asked.image_base64, "image_base64", engine, stages)
+            return await engine.search(asked.collection, [Wanted(picture=picture)], asked, stages)
         case "multipart/form-data":
             fields, picture = await _upload(request, engine.max_picture_bytes)
-            return await engine.by_image(fields.collection, picture, fields, stages)
+            options = Options(size=fields.size, from_=fields.from_)
+            return await engine.search(fields.collection, [Wanted(picture=picture)], options, stages)
         case other:
             raise Problem(
                 UNSUPPORTED_BODY,
                 f"Send application/json or multipart/form-data, not {other or 'a body without a content type'}.",
             )
+
+
+async def _given(url: str | None, base64: str | None, field: str, engine: SearchEngine, stages: Stages) -> bytes:
+    """A picture that is given by address or in base64."""
+    if url is not None:
+        return await engine.fetch(url, stages)
+    return query.picture_of_base64(base64 or "", engine.max_picture_bytes, field)
 
 
 async def _upload(request: Request, max_bytes: int) -> tuple[UploadFields, bytes]:
@@ -196,7 +265,8 @@ async def healthz() -> Health:
     summary="Can it answer searches",
     responses=_problems(_503="Elasticsearch does not answer"),
 )
-async def readyz(engine: EngineDep) -> Readiness:
+async def readyz(request: Request, engine: EngineDep) -> Readiness:
     """Ready when Elasticsearch answers. Encoders are reported, not judged: one that is away takes only its own
     collections with it, and their searches say so at once."""
-    return await engine.readiness()
+    readiness = await engine.readiness()
+    return readiness.model_copy(update={"faults": faults_of(request.app.state.key_file)})

@@ -1,11 +1,11 @@
 """What the search API takes and answers. FastAPI builds `openapi.json` from it, and the web page its types from that."""
 
-from datetime import datetime
-from typing import Annotated, Any, Final, Self
+from datetime import date, datetime
+from typing import Annotated, Any, Final, Literal, Self
 
 from imagesearch_contract.index import MAX_RESULT_WINDOW
-from imagesearch_contract.record import GeoPoint
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from imagesearch_contract.record import ID_LIMIT, ContentType, GeoPoint
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 MAX_SIZE: Final = 100
 """Hits on one page."""
@@ -28,6 +28,10 @@ ImageUrl = Annotated[
         examples=["https://live.staticflickr.com/65535/53466812_n.jpg"],
     ),
 ]
+ImageBase64 = Annotated[
+    str,
+    Field(min_length=1, description="The picture's bytes in base64; a `data:` URL is taken as well."),
+]
 
 
 class Page(BaseModel):
@@ -45,7 +49,81 @@ class Page(BaseModel):
     )
 
 
-class TextSearchRequest(Page):
+Moment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right")]
+"""In this order: a moment at midnight would pass for a day."""
+
+
+class DateRange(BaseModel):
+    """From when to when, both included; one may be left out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+    from_: Moment | None = Field(
+        default=None, alias="from", description="A day (UTC), or a moment with its time zone.", examples=["2024-01-01"]
+    )
+    to: Moment | None = Field(default=None, description="Likewise; a day counts to its end.")
+
+
+Values = Annotated[tuple[Annotated[str, Field(min_length=1, max_length=1000)], ...], Field(max_length=50)]
+
+
+class Filters(BaseModel):
+    """What a picture has to be; each filter that is given has to hold. Of several values one is enough, of tags all are needed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    license: Values = Field(default=(), description="SPDX identifiers.", examples=[["CC-BY-2.0", "CC0-1.0"]])
+    tags: Values = Field(default=(), description="The picture has every one of these tags.")
+    author: Values = ()
+    source: Values = Field(default=(), description="Kinds of source: `flickr`, `manifest`.")
+    content_type: tuple[ContentType, ...] = Field(default=(), max_length=4)
+    uploaded: DateRange | None = None
+    taken: DateRange | None = None
+    min_width: int | None = Field(default=None, ge=1, description="Pixels, of the picture at `url`.")
+    min_height: int | None = Field(default=None, ge=1, description="Pixels, of the picture at `url`.")
+    ids: tuple[Annotated[str, Field(min_length=1, max_length=ID_LIMIT)], ...] = Field(
+        default=(), max_length=1000, description="No other pictures than these."
+    )
+
+
+FacetName = Literal["license", "tags", "author", "source", "content_type", "uploaded", "taken"]
+
+
+class Options(Page):
+    """Which pictures are looked among, in what order they come, and what is counted."""
+
+    filters: Filters = Filters()
+    sort: Literal["relevance", "newest", "oldest"] = Field(
+        default="relevance",
+        description="`newest` and `oldest` order the pictures that were found by their date of upload.",
+    )
+    matches: Literal["all", "strong"] = Field(
+        default="all",
+        description="`strong` leaves out what is hardly like the query, and may find nothing. Where that cannot be told "
+        "yet, in a new collection, it leaves out nothing.",
+    )
+    facets: tuple[FacetName, ...] = Field(
+        default=(),
+        max_length=7,
+        description="Count what was found by these fields, dates by year. A field's own filter is left out of its counts, "
+        "which tell what else could be chosen.",
+        examples=[["license", "tags"]],
+    )
+
+
+KeywordWeight = Annotated[
+    float,
+    Field(
+        ge=0,
+        le=1,
+        description="How much the words of titles, tags, descriptions and authors count beside what the pictures show: "
+        "0 is meaning alone, 1 puts every picture that has the words before all others.",
+    ),
+]
+KEYWORD_WEIGHT: Final = 0.3
+
+
+class TextSearchRequest(Options):
     """The body of `POST /text_search`."""
 
     collection: CollectionName
@@ -53,22 +131,54 @@ class TextSearchRequest(Page):
         description="What the picture shows, in words; at most 1000 characters unless configured otherwise.",
         examples=["a dog playing in the snow"],
     )
+    keyword_weight: KeywordWeight = KEYWORD_WEIGHT
 
 
-class ImageSearchRequest(Page):
+class ImageSearchRequest(Options):
     """The JSON body of `POST /image_search`: exactly one of `image_url` and `image_base64`."""
 
     collection: CollectionName
     image_url: ImageUrl | None = None
-    image_base64: str | None = Field(
-        default=None, min_length=1, description="The picture's bytes in base64; a `data:` URL is taken as well."
-    )
+    image_base64: ImageBase64 | None = None
 
     @model_validator(mode="after")
     def _exactly_one_picture(self) -> Self:
         if (self.image_url is None) == (self.image_base64 is None):
             raise ValueError("give exactly one of image_url and image_base64")
         return self
+
+
+class Term(BaseModel):
+    """One part of a query: exactly one of `text`, `image_url`, `image_base64` and `id`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    text: str | None = Field(default=None, description="What the picture shows, in words.")
+    image_url: ImageUrl | None = None
+    image_base64: ImageBase64 | None = None
+    id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=ID_LIMIT,
+        description="A picture of the collection: more like it, or less.",
+    )
+    weight: float = Field(
+        default=1.0, ge=-10, le=10, description="How much it counts beside the other terms; below 0 it counts against."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one_thing(self) -> Self:
+        if sum(given is not None for given in (self.text, self.image_url, self.image_base64, self.id)) != 1:
+            raise ValueError("give exactly one of text, image_url, image_base64 and id")
+        return self
+
+
+class SearchRequest(Options):
+    """The body of `POST /search`: any mixture of words and pictures, or none at all, to look through what there is."""
+
+    collection: CollectionName
+    terms: tuple[Term, ...] = Field(default=(), max_length=16)
+    keyword_weight: KeywordWeight = KEYWORD_WEIGHT
 
 
 class UploadFields(Page):
@@ -83,11 +193,20 @@ class Hit(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", json_schema_serialization_defaults_required=True)
 
     id: str = Field(description="`<source>:<native id>`, unique in the collection.")
-    score: float = Field(
+    score: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="Likeness of query and picture: `(1 + cosine) / 2`. It ranks within one search; "
-        "it is no probability, and its usual range differs from model to model.",
+        description="Likeness of query and picture: `(1 + cosine) / 2`. It is no probability, and its usual range differs "
+        "from model to model. Null where nothing was asked for, and for a picture that was found by its words alone.",
+    )
+    match: Literal["strong", "weak"] | None = Field(
+        default=None,
+        description="Whether it is more like the query than pictures of the collection are by chance; null where nothing was "
+        "asked for, or it cannot be told.",
+    )
+    has_words: bool = Field(
+        default=False, description="Whether its title, tags, description or author have the words that were asked for."
     )
     url: str = Field(description="The picture that was indexed.")
     thumbnail_url: str | None = Field(default=None, description="A small picture for a result grid.")
@@ -110,6 +229,8 @@ class Hit(BaseModel):
 HIT_EXAMPLE: Final[dict[str, Any]] = {
     "id": "flickr:53466812",
     "score": 0.634,
+    "match": "strong",
+    "has_words": True,
     "url": "https://live.staticflickr.com/65535/53466812_z.jpg",
     "thumbnail_url": "https://live.staticflickr.com/65535/53466812_n.jpg",
     "page_url": "https://www.flickr.com/photos/12345678@N00/53466812",
@@ -129,6 +250,15 @@ HIT_EXAMPLE: Final[dict[str, Any]] = {
 }
 
 
+class FacetCount(BaseModel):
+    """How many of the pictures that were found have a value."""
+
+    model_config = ConfigDict(frozen=True)
+
+    value: str
+    count: int
+
+
 class SearchResponse(BaseModel):
     """One page of hits, best first."""
 
@@ -144,8 +274,11 @@ class SearchResponse(BaseModel):
                 "from": 0,
                 "size": 1,
                 "total": 1000,
+                "available": 84213,
+                "strong": 37,
                 "next_from": 1,
                 "hits": [HIT_EXAMPLE],
+                "facets": {"license": [{"value": "CC-BY-2.0", "count": 712}, {"value": "CC0-1.0", "count": 288}]},
             }
         },
     )
@@ -157,10 +290,23 @@ class SearchResponse(BaseModel):
     size: int = Field(description="Hits asked for; fewer come on the last page.")
     total: int = Field(
         description="Hits that can be paged through: the best so many of the collection. Every picture is somewhat "
-        "like every query, so this is the smaller of the collection's size and the depth bound, not a count of matches."
+        "like every query, so this is the smaller of `available` and the depth bound, not a count of matches."
     )
+    available: int = Field(description="Pictures of the collection that pass the filters.")
     next_from: int | None = Field(description="`from` of the next page of the same size; null when there is none.")
+    strong: int | None = Field(
+        default=None,
+        description="How many of `total` are strong matches: 0 where nothing matches; null where it cannot be told.",
+    )
+    degraded: bool = Field(
+        default=False,
+        description="The encoder did not answer: these pictures were found by their words alone. Ask again in a moment.",
+    )
     hits: tuple[Hit, ...]
+    facets: dict[FacetName, tuple[FacetCount, ...]] = Field(
+        default={},
+        description="For each facet that was asked for, its most frequent values, of years the latest first.",
+    )
 
 
 class CollectionSummary(BaseModel):
@@ -212,6 +358,7 @@ class Readiness(BaseModel):
 
     status: str = Field(default="ready", examples=["ready"])
     encoders: tuple[EncoderState, ...]
+    faults: tuple[str, ...] = Field(default=(), description="What is wrong without being in the way of searches.")
 
 
 class ProblemError(BaseModel):

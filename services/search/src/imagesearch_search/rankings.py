@@ -1,0 +1,129 @@
+"""The order of a search, made of what Elasticsearch finds, and kept for as long as somebody pages through it."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple
+
+from imagesearch_search import bodies, query, ranking
+from imagesearch_search.bodies import Body
+from imagesearch_search.calibration import Scale
+from imagesearch_search.index_client import Index
+from imagesearch_search.ranking import Ranked
+from imagesearch_search.recent import Recent
+from imagesearch_search.schema import FacetName, Filters, Options
+
+CAPACITY: Final = 256
+"""Recent orders that are kept; a thousand pictures take 150 KiB."""
+KEPT_SECONDS: Final = 30.0
+
+
+class Sought(NamedTuple):
+    """What is looked for."""
+
+    vector: bytes | None = None
+    """None where there is nothing to be near to."""
+    words: str = ""
+    """Empty where words do not count."""
+    keyword_weight: float = 0.0
+    judged: tuple[str, ...] = ()
+    """Pictures that are part of the query; they are no answer to it."""
+    oldest_first: bool = False
+    """Of pictures that nothing is asked of."""
+
+    @property
+    def asks(self) -> bool:
+        """Whether anything is asked of pictures but to pass the filters."""
+        return self.vector is not None or bool(self.words)
+
+    @property
+    def preference(self) -> str:
+        """By which all pages of the search go to the same copies of the index."""
+        return query.preference(self.vector or self.words.encode())
+
+
+class Ranking(NamedTuple):
+    """The order of a search, as deep as can be paged through."""
+
+    pictures: tuple[Ranked, ...]
+    available: int
+    strong: int | None
+    """So many of the first are strong matches; None where it cannot be told."""
+
+    @property
+    def ids(self) -> list[str]:
+        """The pictures, best first."""
+        return [picture.id for picture in self.pictures]
+
+    def strong_alone(self) -> "Ranking":
+        """Without what is hardly like the query, where that can be told."""
+        return self if self.strong is None else self._replace(pictures=self.pictures[: self.strong])
+
+
+class Rankings:
+    """Makes them, and remembers the recent ones, so that the pages of one search fit together."""
+
+    def __init__(self, index: Index, depth: int, clock: Callable[[], float]) -> None:
+        self._index = index
+        self._depth = depth
+        self._kept: Recent[Ranking] = Recent(CAPACITY, max_age_seconds=KEPT_SECONDS, clock=clock)
+
+    async def of(
+        self, index: str, sought: Sought, options: Options, scale: Scale | None, *, fresh: bool
+    ) -> dict[FacetName | None, Ranking]:
+        """The ranking under None; and for each facet that is filtered by, that without its own filter.
+
+        Args:
+            index: the concrete index.
+            sought: what is looked for.
+            options: among which pictures, and what will be counted.
+            scale: tells strong matches from weak ones.
+            fresh: rank even what is known.
+
+        Raises:
+            IndexMissingError: there is no such index any more.
+            Problem: Elasticsearch does not answer.
+        """
+        filters: dict[FacetName | None, Filters] = {None: options.filters}
+        for facet in options.facets:
+            if bodies.is_filtered(options.filters, facet):
+                filters[facet] = bodies.without(options.filters, facet)
+        found = await asyncio.gather(
+            *(
+                self._kept.get(
+                    (index, sought, scale, each.model_dump_json()),
+                    partial(self._rank, index, sought, each, scale),
+                    fresh=fresh,
+                )
+                for each in filters.values()
+            )
+        )
+        if options.matches == "strong":
+            found = [each.strong_alone() for each in found]
+        return dict(zip(filters, found, strict=True))
+
+    async def _rank(self, index: str, sought: Sought, filters: Filters, scale: Scale | None) -> Ranking:
+        depth = self._depth + len(sought.judged)
+        *found, counted = await self._index.search(
+            index, [*_candidates(sought, filters, depth), bodies.count(filters)], preference=sought.preference
+        )
+        if sought.asks:
+            near = ranking.scored(found.pop(0)) if sought.vector is not None else []
+            worded = ranking.scored(found.pop(0)) if sought.words else []
+            pictures = ranking.fuse(near, worded, sought.keyword_weight, depth)
+        else:
+            pictures = ranking.listed(found.pop(0))
+        others = [picture for picture in pictures if picture.id not in sought.judged][: self._depth]
+        strong = None
+        if scale is not None:
+            others, strong = ranking.strong_first(others, scale)
+        return Ranking(tuple(others), counted["hits"]["total"]["value"], strong)
+
+
+def _candidates(sought: Sought, filters: Filters, depth: int) -> list[Body]:
+    """The searches for the candidates."""
+    if not sought.asks:
+        return [bodies.all_of(filters, depth, oldest_first=sought.oldest_first)]
+    by_meaning = [] if sought.vector is None else [bodies.nearest(query.floats(sought.vector), filters, depth)]
+    by_words = [bodies.worded(sought.words, filters, depth)] if sought.words else []
+    return by_meaning + by_words

@@ -1,0 +1,44 @@
+import type { Api, Collection } from "../api/client.ts";
+import { useLanguage } from "../i18n/language.tsx";
+import { type Search, START } from "../search/search.ts";
+import "./collections-page.css";
+import { ExamplePictures } from "./home.tsx";
+import { PageLink } from "./page-link.tsx";
+
+type Props = { api: Api; collections: Collection[]; onGo: (next: Search) => void };
+
+/** Every collection: how much is in it, and whose vectors it holds. */
+export function CollectionsPage({ api, collections, onGo }: Props) {
+  const { words } = useLanguage();
+  return (
+    <section className="collections">
+      <h1>{words.collectionsHeading}</h1>
+      <ul>
+        {collections.map((one) => (
+          <li key={one.collection}>
+            <PageLink className="collection" to={{ ...START, collection: one.collection }} onGo={onGo}>
+              <ExamplePictures api={api} collection={one.collection} text="" />
+              <CollectionText collection={one} />
+            </PageLink>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function CollectionText({ collection: { name, namespace, images, model, dims } }: { collection: Collection }) {
+  const { words } = useLanguage();
+  return (
+    <span className="collection-text">
+      <b>{name}</b>
+      <span>{words.picturesFound(images)}</span>
+      <span>
+        {words.namespace}: {namespace}
+      </span>
+      <span>
+        {words.model}: {model}, {words.dims(dims)}
+      </span>
+    </span>
+  );
+}
