@@ -22,16 +22,16 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 from elasticsearch import Elasticsearch, helpers
-from imagesearch_contract import names
 from imagesearch_contract.encoder import DIMS_HEADER, MODEL_HEADER
-from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, index_body
+from imagesearch_contract.index import VECTOR_FIELD, IndexMeta
 from imagesearch_contract.settings import SearchSettings
-from imagesearch_stack import servers
+from imagesearch_stack import provision, servers
 from imagesearch_stack.processes import Process, Processes, free_port
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from search_latency import percentile, stages_of
 
 DIMS = 512
 K = 10
@@ -122,16 +122,8 @@ def start(processes: Processes, scratch: Path) -> tuple[str, str]:
     log = scratch / "logs" / "api.log"
     api = processes.add(Process("the API", [servers.script("imagesearch-search")], log=log, env=settings.to_env()))
     url = f"http://127.0.0.1:{settings.port}"
-    api.wait_until(lambda: answers(f"{url}/healthz"), within_seconds=60)
+    api.wait_until(lambda: servers.answers_ok(f"{url}/healthz"), within_seconds=60)
     return elasticsearch, url
-
-
-def answers(url: str) -> bool:
-    """Whether there is a good answer."""
-    try:
-        return httpx.get(url, timeout=5, trust_env=False).status_code == httpx.codes.OK
-    except httpx.TransportError:
-        return False
 
 
 def fill(elasticsearch: str, world: World, encoder_url: str, quantization: Any) -> str:
@@ -144,10 +136,8 @@ def fill(elasticsearch: str, world: World, encoder_url: str, quantization: Any) 
         dims=DIMS,
         encoder_url=encoder_url,
     )
-    index = names.index("default", "bench", "bench", "1")
+    index = provision.create_index(elasticsearch, meta, quantization=quantization)
     with Elasticsearch(elasticsearch, request_timeout=300) as client:
-        client.indices.create(index=index, **index_body(meta, quantization=quantization))
-        client.indices.put_alias(index=index, name=names.alias("default", "bench"))
         actions = (
             {
                 "_index": index,
@@ -213,9 +203,8 @@ def search(client: httpx.Client, number: int, tag: str) -> tuple[set[int], dict[
     seconds = time.perf_counter() - began
     if answer.status_code != httpx.codes.OK:
         raise SystemExit(f"the API answered {answer.status_code}: {answer.text}")
-    stages = (part.strip().partition(";dur=") for part in answer.headers["Server-Timing"].split(","))
     ids = {int(hit["id"].partition(":")[2]) for hit in answer.json()["hits"]}
-    return ids, {name: float(ms) for name, _, ms in stages}, seconds
+    return ids, stages_of(answer.headers["Server-Timing"]), seconds
 
 
 def plainly(client: Elasticsearch, index: str, vector: Vectors, tag: str) -> None:
@@ -235,8 +224,7 @@ def exact(world: World, queries: Vectors, tag: str) -> list[set[int]]:
 
 def p50_p99(milliseconds: list[float]) -> str:
     """Two percentiles."""
-    quantiles = statistics.quantiles(milliseconds, n=100, method="inclusive")
-    return f"p50 {quantiles[49]:.1f} p99 {quantiles[98]:.1f} ms"
+    return f"p50 {percentile(milliseconds, 50):.1f} p99 {percentile(milliseconds, 99):.1f} ms"
 
 
 if __name__ == "__main__":

@@ -8,15 +8,15 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from imagesearch_contract.index import VECTOR_FIELD
 from numpy.typing import NDArray
 
 from imagesearch_search.calibration import GENERIC_TEXTS, MIN_SAMPLE, Calibration, Vectors, calibrate
-from imagesearch_search.index_client import IndexMissingError
+from imagesearch_search.index_client import Index, IndexMissingError
 from imagesearch_search.problems import Problem
 
 SAMPLE_SIZE: Final = 1000
@@ -37,14 +37,6 @@ EncodeText = Callable[[str], Awaitable[bytes]]
 """The vector of a text, as little-endian float32; raises `Problem`."""
 
 
-class Searchable(Protocol):
-    """`Index`, as far as it is needed here."""
-
-    async def search(self, index: str, bodies: Sequence[Mapping[str, Any]], *, preference: str) -> list[dict[str, Any]]:
-        """The answers to several searches at once; raises `IndexMissingError` or `Problem`."""
-        ...
-
-
 class Kept(NamedTuple):
     """What is known of one index, and when to look anew."""
 
@@ -55,7 +47,7 @@ class Kept(NamedTuple):
 class Background:
     """The calibrations of the indices that are searched, least recently used out. Close it before the index's client."""
 
-    def __init__(self, index: Searchable, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, index: Index, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._index = index
         self._clock = clock
         self._kept: OrderedDict[str, Kept] = OrderedDict()
@@ -114,7 +106,7 @@ class Background:
             self._kept.popitem(last=False)
 
 
-async def fetch_sample(elasticsearch: Searchable, index: str) -> tuple[Vectors, int]:
+async def fetch_sample(elasticsearch: Index, index: str) -> tuple[Vectors, int]:
     """Random pictures of an index, at most `SAMPLE_SIZE`, and how many it has.
 
     They are the same for whoever asks, as long as the index does not change: the replicas of the API agree.

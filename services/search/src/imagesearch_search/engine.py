@@ -149,11 +149,10 @@ class SearchEngine:
         self, target: Collection, wanted: Sequence[Wanted], options: Options, keyword_weight: float, *, fresh: bool
     ) -> tuple[Sought, bool]:
         """What is looked for, and whether it has to do without the encoder."""
-        words = query.words_of(wanted) if keyword_weight else ""
-        judged = tuple(term.id for term in wanted if term.id is not None)
-        sought = Sought(None, words, keyword_weight, judged, oldest_first=options.sort == "oldest")
         if not wanted:
-            return sought, False
+            return Sought(oldest_first=options.sort == "oldest"), False
+        words = query.words_of(wanted) if keyword_weight else ""
+        sought = Sought(None, words, keyword_weight, judged=tuple(term.id for term in wanted if term.id is not None))
         try:
             return sought._replace(vector=await self._vectors.mixture(target, wanted, fresh=fresh)), False
         except Problem as problem:

@@ -44,8 +44,14 @@ def _stages(request: Request) -> Stages:
     return stages
 
 
+def _fresh(request: Request) -> bool:
+    """Whether nothing that is remembered may answer."""
+    return "no-cache" in request.headers.get("cache-control", "")
+
+
 EngineDep = Annotated[SearchEngine, Depends(_engine)]
 StagesDep = Annotated[Stages, Depends(_stages)]
+FreshDep = Annotated[bool, Depends(_fresh)]
 
 
 def _problems(**described: str) -> dict[int | str, dict[str, Any]]:
@@ -129,10 +135,9 @@ _IMAGE_BODY: Final[dict[str, Any]] = {
     ),
 )
 async def text_search(
-    asked: TextSearchRequest, request: Request, engine: EngineDep, stages: StagesDep
+    asked: TextSearchRequest, engine: EngineDep, stages: StagesDep, fresh: FreshDep
 ) -> SearchResponse:
     """The pictures that are most like the words, best first. `Cache-Control: no-cache` encodes the words anew."""
-    fresh = "no-cache" in request.headers.get("cache-control", "")
     wanted = [engine.text(asked.query)]
     return await engine.search(
         asked.collection, wanted, asked, stages, keyword_weight=asked.keyword_weight, fresh=fresh
@@ -153,11 +158,10 @@ async def text_search(
         _503="The encoder or Elasticsearch does not answer",
     ),
 )
-async def search(asked: SearchRequest, request: Request, engine: EngineDep, stages: StagesDep) -> SearchResponse:
+async def search(asked: SearchRequest, engine: EngineDep, stages: StagesDep, fresh: FreshDep) -> SearchResponse:
     """The pictures that are most like all terms together, best first. Terms with a weight below 0 count against:
     "less like this". Pictures of the collection that are terms are not among the answers. Without terms, everything
     that passes the filters comes, the newest first."""
-    fresh = "no-cache" in request.headers.get("cache-control", "")
     wanted = await asyncio.gather(
         *(_wanted(term, f"terms/{number}", engine, stages) for number, term in enumerate(asked.terms))
     )
