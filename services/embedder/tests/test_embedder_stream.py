@@ -105,8 +105,10 @@ def encoded(image: Image.Image, form: str) -> bytes:
 class Stage:
     """One collection: its topics and index, what is published, and the embedder that runs on it."""
 
-    def __init__(self, settings: EmbedderSettings, body: dict[str, Any], pictures: Pictures, log: Path) -> None:
-        self.settings, self.body, self.pictures, self.log = settings, body, pictures, log
+    def __init__(
+        self, settings: EmbedderSettings, body: dict[str, Any], spark: dict[str, str], pictures: Pictures, log: Path
+    ) -> None:
+        self.settings, self.body, self.spark, self.pictures, self.log = settings, body, spark, pictures, log
         self.client = Elasticsearch(settings.elasticsearch_url)
         self.producer = Producer({"bootstrap.servers": settings.kafka_bootstrap_servers})
         self.admin = AdminClient({"bootstrap.servers": settings.kafka_bootstrap_servers})
@@ -143,7 +145,7 @@ class Stage:
             for field, variable in settings.env_names().items()
             if isinstance(value := getattr(settings, field), SecretStr)
         }
-        environment = {**os.environ, **settings.to_env(), **passwords}
+        environment = {**os.environ, **self.spark, **settings.to_env(), **passwords}
         with self.log.open("ab") as out:
             process = subprocess.Popen(
                 [Path(sys.executable).with_name("imagesearch-embedder")],
@@ -249,6 +251,7 @@ def stage(
     pictures: Pictures,
     tmp_path: Path,
 ) -> Iterator[Stage]:
+    from imagesearch_stack import spark
     from imagesearch_stack.downloads import spark_kafka_jars
     from imagesearch_stack.provision import model_dims
 
@@ -278,7 +281,7 @@ def stage(
         dims=model_dims(mlflow_tracking_uri, *starter_model),
         encoder_url="http://127.0.0.1:1",
     )
-    made = Stage(settings, index_body(meta), pictures, tmp_path / "embedder.log")
+    made = Stage(settings, index_body(meta), spark.environment(), pictures, tmp_path / "embedder.log")
     made.create_index()
     create_topics(settings)
     pictures.served, pictures.delay, pictures.at = 0, 0.0, {}

@@ -19,9 +19,8 @@ from imagesearch_contract.dead_letter import DeadLetter
 from imagesearch_contract.index import VECTOR_FIELD, IndexMeta
 from imagesearch_contract.settings import EmbedderSettings, ManifestSource, ProducerSettings
 
-from imagesearch_stack import StackError, census, downloads, provision, servers
+from imagesearch_stack import StackError, census, downloads, provision, servers, spark
 from imagesearch_stack.faults.audit import Books, Document
-from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, own_memory
 from imagesearch_stack.repeating import repeating
 
@@ -93,7 +92,7 @@ class Embedder:
             "the embedder",
             [servers.script("imagesearch-embedder")],
             log=self._logs / f"embedder-{self.starts}.log",
-            env=self.settings.to_env() | {"JAVA_HOME": str(find_java(17, "Spark"))} | servers.QUIET_MLFLOW,
+            env=self.settings.to_env() | spark.environment() | servers.QUIET_MLFLOW,
         )
 
     def tend(self) -> None:

@@ -24,7 +24,7 @@ from imagesearch_stack.faults.world import Listing, Pictures, listing
 from imagesearch_stack.processes import free_port
 
 RECORDS: Final = 300
-PRODUCER_RECORDS: Final = 2_000
+PRODUCER_RECORDS: Final = 1_000
 """Where the producer is to be killed: fewer are published before one can aim."""
 PRODUCER_WORDS: Final = 200
 STARTING_SECONDS: Final = 8.0
