@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event
 
-from imagesearch_stack import StackError, downloads, servers
+from imagesearch_stack import StackError, downloads, servers, spark
 from imagesearch_stack.faults.collection import Lab
 from imagesearch_stack.faults.scenarios import SCENARIOS, Outcome, play
 from imagesearch_stack.processes import Processes, free_port
@@ -126,6 +126,7 @@ def lab() -> Iterator[Lab]:
 
     MLflow alone keeps what it has, in the cache: exporting the model takes longer than many a run.
     """
+    spark.environment()  # made once, and not by several runs at the same time
     home, kept = Path(tempfile.mkdtemp(prefix="faults-")), downloads.cache_dir() / "faults"
     stop = Event()
     with ExitStack() as stack:

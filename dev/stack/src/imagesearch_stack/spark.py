@@ -52,7 +52,7 @@ def _warm_up(java: Path, options: str) -> None:
     """Let a driver do once what an embedder does all the time."""
     finished = subprocess.run(
         [sys.executable, "-m", "imagesearch_stack.spark_warm_up"],
-        env=os.environ | _driver(java, options),
+        env=os.environ | _driver(java, options) | {"PYSPARK_PYTHON": sys.executable},
         capture_output=True,  # until the JVM has ended too: it writes the archive last
         text=True,
         check=False,
