@@ -7,7 +7,9 @@ import pytest
 import specs
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from imagesearch_contract import names
+from elasticsearch import Elasticsearch
+from imagesearch_contract import names, platform_indices
+from imagesearch_contract.platform_indices import MAX_REPORTS, PROGRESS_INDEX, REPORTS_INDEX, Report
 from imagesearch_operator import plan
 from imagesearch_operator.facts import IndexFacts, ModelVersion, TopicFacts, Unknown
 from imagesearch_operator.live import Key
@@ -122,6 +124,36 @@ async def test_an_index_is_made_once_and_the_alias_moves_to_one_index_alone(stor
     await stores.drop_indices([first.name, second.name, "stores-test.elasticsearch.00000000"])
     await stores.poll([birds])
     assert stores.observe(birds, None).index == IndexFacts()
+
+
+@pytest.mark.integration
+async def test_an_index_takes_its_progress_and_its_reports_with_it_and_no_others(stores, elasticsearch_url):
+    birds = collection("platform")
+    first, second = (planned.index(birds, MODEL._replace(version=version)) for version in ("1", "2"))
+    with Elasticsearch(elasticsearch_url) as client:
+        client.indices.delete(index=",".join(platform_indices.bodies()), ignore_unavailable=True)
+        await stores.poll([birds])
+        for index in (first, second, first):
+            await stores.create_index(index)
+        await stores.poll([birds])
+        await stores.create_index(first)  # the platform's own are seen, and not made again
+        for name, body in platform_indices.bodies().items():
+            found = client.indices.get_mapping(index=name)[name]["mappings"]
+            assert found["properties"].keys() == body["mappings"]["properties"].keys()
+
+        for index in (first, second):
+            client.index(index=PROGRESS_INDEX, id=index.name, document={"index": index.name})
+            for n in range(MAX_REPORTS if index is first else 1):
+                report = Report.of(index.name, f"test:{n}")
+                client.index(index=REPORTS_INDEX, id=report.id, document=report.to_source())
+        client.indices.refresh(index=REPORTS_INDEX)
+        await stores.drop_indices([first.name])
+        client.indices.refresh(index=",".join(platform_indices.bodies()))
+        for name in platform_indices.bodies():
+            left = client.search(index=name)["hits"]["hits"]
+            assert {hit["_source"]["index"] for hit in left} == {second.name}
+        client.indices.delete(index=",".join(platform_indices.bodies()))
+        await stores.drop_indices([second.name])  # where there are none, that is no fault
 
 
 @pytest.mark.integration

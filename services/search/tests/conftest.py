@@ -27,6 +27,7 @@ from fastapi import FastAPI
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.index import IndexMeta, document, index_body
+from imagesearch_contract.platform_indices import Progress
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import ElasticsearchSettings, EncoderServiceSettings, SearchSettings
 from imagesearch_fetcher.decode import decode
@@ -93,6 +94,7 @@ class FakeIndex:
         self.indices: dict[str, dict[str, Any]] = {}
         self.documents: dict[str, dict[str, dict[str, Any]]] = {}
         self.alias: dict[str, str] = {}
+        self.told: dict[str, Progress] = {}
         self.down = False
         self.searched: list[str] = []
         self.asked_mappings = 0
@@ -133,6 +135,10 @@ class FakeIndex:
     async def counts(self, indices: list[str]) -> dict[str, int]:
         self._check()
         return {index: len(self.documents[index]) for index in indices if self.documents[index]}
+
+    async def progress(self, indices: list[str]) -> dict[str, Progress]:
+        self._check()
+        return {index: self.told[index] for index in indices if index in self.told}
 
     async def vectors(self, index: str, ids: Sequence[str]) -> dict[str, bytes]:
         self._check()

@@ -7,7 +7,9 @@ from typing import Any, Protocol
 
 from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
 from imagesearch_contract.index import VECTOR_FIELD
+from imagesearch_contract.platform_indices import PROGRESS_INDEX, Progress
 from imagesearch_contract.settings import ElasticsearchSettings
+from pydantic import ValidationError
 
 from imagesearch_search.problems import INDEX_UNAVAILABLE, Problem
 
@@ -33,6 +35,10 @@ class Index(Protocol):
 
     async def counts(self, indices: list[str]) -> dict[str, int]:
         """How many documents of each index can be found."""
+        ...
+
+    async def progress(self, indices: list[str]) -> dict[str, Progress]:
+        """How far the embedder of each index is; those of which nothing is known are missing."""
         ...
 
     async def aliases(self) -> dict[str, set[str]]:
@@ -93,6 +99,17 @@ class ElasticsearchIndex:
             raise unavailable(error) from error
         return {bucket["key"]: bucket["doc_count"] for bucket in found["aggregations"]["indices"]["buckets"]}
 
+    async def progress(self, indices: list[str]) -> dict[str, Progress]:
+        """See `Index`."""
+        if not indices:
+            return {}
+        try:
+            found = await self._client.mget(index=PROGRESS_INDEX, ids=indices)
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        sources = {each["_id"]: each.get("_source") for each in found["docs"]}  # an error where there is no such index
+        return {index: known for index, source in sources.items() if source and (known := _progress(source))}
+
     async def aliases(self) -> dict[str, set[str]]:
         """See `Index`."""
         try:
@@ -100,6 +117,13 @@ class ElasticsearchIndex:
         except (ApiError, TransportError) as error:
             raise unavailable(error) from error
         return {index: set(entry["aliases"]) for index, entry in found.items() if entry["aliases"]}
+
+
+def _progress(source: dict[str, Any]) -> Progress | None:
+    try:
+        return Progress.model_validate(source)
+    except ValidationError:
+        return None  # of another version
 
 
 def connect(settings: ElasticsearchSettings) -> AsyncElasticsearch:

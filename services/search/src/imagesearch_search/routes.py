@@ -253,7 +253,7 @@ def _validated(model: type[Model], given: bytes | dict[str, Any]) -> Model:
     responses=_problems(_503="Elasticsearch does not answer"),
 )
 async def collections(engine: EngineDep) -> CollectionList:
-    """Every collection, with the number of its searchable pictures and its model."""
+    """Every collection, with the number of its searchable pictures, its model, and how far its embedder is."""
     return CollectionList(collections=await engine.collections.summaries())
 
 

@@ -309,11 +309,15 @@ class SearchResponse(BaseModel):
     )
 
 
+CollectionStatus = Literal["up_to_date", "indexing", "silent"]
+
+
 class CollectionSummary(BaseModel):
     """One collection that can be searched."""
 
     model_config = ConfigDict(
         frozen=True,
+        json_schema_serialization_defaults_required=True,
         json_schema_extra={
             "example": {
                 "collection": "stamps",
@@ -322,6 +326,10 @@ class CollectionSummary(BaseModel):
                 "images": 829,
                 "model": "starter/1",
                 "dims": 512,
+                "status": "indexing",
+                "lag": 171,
+                "images_per_second": 24.5,
+                "updated_at": "2026-01-31T12:00:00Z",
             }
         },
     )
@@ -332,6 +340,19 @@ class CollectionSummary(BaseModel):
     images: int = Field(description="Pictures that are searchable now.")
     model: str = Field(description="`<name>/<version>` of the model whose vectors it holds.")
     dims: int = Field(description="Length of its vectors.")
+    status: CollectionStatus | None = Field(
+        default=None,
+        description="`up_to_date`: all that was published is done. `indexing`: some waits. `silent`: its embedder has not "
+        "said anything for three minutes. Null where nothing is known.",
+    )
+    lag: int | None = Field(
+        default=None,
+        description="Messages that wait to be indexed, as its embedder said last; null where it is not known.",
+    )
+    images_per_second: float | None = Field(
+        default=None, description="Pictures indexed per second lately; 0 at rest, null where nothing is known."
+    )
+    updated_at: datetime | None = Field(default=None, description="When its embedder said so.")
 
 
 class CollectionList(BaseModel):
