@@ -76,8 +76,20 @@ export function fakeApi(found: Hit[] = hits(3), { fields, ...replaced }: Replace
   };
 }
 
-export function collection(name: string, images = 829): Collection {
-  return { collection: name, name, namespace: "default", images, model: "starter/1", dims: 512 };
+export function collection(name: string, images = 829, fields: Partial<Collection> = {}): Collection {
+  return {
+    collection: name,
+    name,
+    namespace: "default",
+    images,
+    model: "starter/1",
+    dims: 512,
+    status: null,
+    lag: null,
+    images_per_second: null,
+    updated_at: null,
+    ...fields,
+  };
 }
 
 export const query = (fields: Partial<Query> = {}): Query => ({ ...NOTHING, ...fields });

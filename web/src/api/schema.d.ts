@@ -75,7 +75,7 @@ export interface paths {
         };
         /**
          * What can be searched
-         * @description Every collection, with the number of its searchable pictures and its model.
+         * @description Every collection, with the number of its searchable pictures, its model, and how far its embedder is.
          */
         get: operations["collections"];
         put?: never;
@@ -146,9 +146,13 @@ export interface components {
          *       "collection": "stamps",
          *       "dims": 512,
          *       "images": 829,
+         *       "images_per_second": 24.5,
+         *       "lag": 171,
          *       "model": "starter/1",
          *       "name": "stamps",
-         *       "namespace": "default"
+         *       "namespace": "default",
+         *       "status": "indexing",
+         *       "updated_at": "2026-01-31T12:00:00Z"
          *     }
          */
         CollectionSummary: {
@@ -176,6 +180,26 @@ export interface components {
              * @description Length of its vectors.
              */
             dims: number;
+            /**
+             * Status
+             * @description `up_to_date`: all that was published is done. `indexing`: some waits. `silent`: its embedder has not said anything for three minutes. Null where nothing is known.
+             */
+            status: ("up_to_date" | "indexing" | "silent") | null;
+            /**
+             * Lag
+             * @description Messages that wait to be indexed, as its embedder said last; null where it is not known.
+             */
+            lag: number | null;
+            /**
+             * Images Per Second
+             * @description Pictures indexed per second lately; 0 at rest, null where nothing is known.
+             */
+            images_per_second: number | null;
+            /**
+             * Updated At
+             * @description When its embedder said so.
+             */
+            updated_at: string | null;
         };
         /**
          * DateRange
