@@ -23,6 +23,10 @@ SIGN_OF_LIFE_SECONDS: Final = 60.0
 MAX_REPORTS: Final = 1_000
 """Reports of one index that wait or were looked at lately; whoever reports more is refused."""
 
+Verdict = Literal["gone", "alive", "unclear", "changed"]
+"""Of a report: the picture is not there any more and was removed; it is there; nobody could say, however often it was
+asked; it was published anew meanwhile, which is looked at in any case."""
+
 _KEYWORD: Final = {"type": "keyword"}
 _DATE: Final = {"type": "date"}
 
@@ -54,9 +58,7 @@ class Report(_Document):
     reason: Literal["dead"] = "dead"
     reported_at: AwareDatetime
     looks: int = Field(default=0, ge=0, description="How often the picture was asked for without a clear answer.")
-    verdict: Literal["gone", "alive", "unclear", "changed"] | None = Field(
-        default=None, description="What was found; None while it is open."
-    )
+    verdict: Verdict | None = Field(default=None, description="What was found; None while it is open.")
     due_at: AwareDatetime = Field(
         description="When it is looked at next; once there is a verdict, when it is forgotten."
     )

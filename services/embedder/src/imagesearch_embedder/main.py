@@ -33,6 +33,7 @@ from imagesearch_embedder.letters import LettersNotDeliveredError, last_letters
 from imagesearch_embedder.metrics import serving
 from imagesearch_embedder.offsets import Offsets, ends
 from imagesearch_embedder.progress import Bulletin, Report, cause, lag
+from imagesearch_embedder.reports import looking
 from imagesearch_embedder.session import JavaError, kafka_options, open_session, task_slots
 from imagesearch_embedder.sink import IndexMismatchError, IndexMissing, Unavailable, check_index, connect
 from imagesearch_embedder.worker import LOG_FORMAT, MESSAGE_COLUMNS, TASK_SCHEMA, embed_frames
@@ -86,7 +87,7 @@ def fill(
 ) -> None:
     """Embed into this index, until `stop` or until it is no more."""
     path, is_new = checkpoint(session, settings.checkpoint_location, index_uuid)
-    with connect(settings) as client, closing(Offsets(settings)) as offsets:
+    with connect(settings) as client, closing(Offsets(settings)) as offsets, looking(settings):
         if is_new:
             offsets.forget()
         batch = embed_batch(settings, report, last_letters(settings))

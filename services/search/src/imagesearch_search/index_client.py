@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
+from elasticsearch import ApiError, AsyncElasticsearch, ConflictError, NotFoundError, TransportError
 from imagesearch_contract.index import VECTOR_FIELD
-from imagesearch_contract.platform_indices import PROGRESS_INDEX, Progress
+from imagesearch_contract.platform_indices import PROGRESS_INDEX, REPORTS_INDEX, Progress, Report
 from imagesearch_contract.settings import ElasticsearchSettings
 from pydantic import ValidationError
 
@@ -39,6 +39,14 @@ class Index(Protocol):
 
     async def progress(self, indices: list[str]) -> dict[str, Progress]:
         """How far the embedder of each index is; those of which nothing is known are missing."""
+        ...
+
+    async def reports(self, index: str) -> int:
+        """How many reports there are about pictures of an index."""
+        ...
+
+    async def report(self, report: Report) -> bool:
+        """Write a report, unless there is one about the picture already; whether it was written. All that is ever written."""
         ...
 
     async def aliases(self) -> dict[str, set[str]]:
@@ -109,6 +117,24 @@ class ElasticsearchIndex:
             raise unavailable(error) from error
         sources = {each["_id"]: each.get("_source") for each in found["docs"]}  # an error where there is no such index
         return {index: known for index, source in sources.items() if source and (known := _progress(source))}
+
+    async def reports(self, index: str) -> int:
+        """See `Index`."""
+        try:
+            found = await self._client.count(index=REPORTS_INDEX, query={"term": {"index": index}})
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return int(found["count"])
+
+    async def report(self, report: Report) -> bool:
+        """See `Index`."""
+        try:
+            await self._client.create(index=REPORTS_INDEX, id=report.id, document=report.to_source())
+        except ConflictError:
+            return False
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return True
 
     async def aliases(self) -> dict[str, set[str]]:
         """See `Index`."""

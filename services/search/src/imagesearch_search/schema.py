@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from imagesearch_contract.index import MAX_RESULT_WINDOW
-from imagesearch_contract.record import ID_LIMIT, ContentType, GeoPoint
+from imagesearch_contract.record import ID_LIMIT, ContentType, GeoPoint, ImageId
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 MAX_SIZE: Final = 100
@@ -359,6 +359,26 @@ class CollectionList(BaseModel):
     """The collections that can be searched, by name."""
 
     collections: tuple[CollectionSummary, ...]
+
+
+class ReportRequest(BaseModel):
+    """The body of `POST /report`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    collection: CollectionName
+    id: ImageId = Field(description="The picture.", examples=["flickr:53466812"])
+    reason: Literal["dead"] = Field(
+        default="dead", description="`dead`: it cannot be loaded from where it is said to be."
+    )
+
+
+class ReportReceipt(BaseModel):
+    """The report was taken."""
+
+    model_config = ConfigDict(frozen=True)
+
+    known: bool = Field(description="It was reported lately already, so this changes nothing.")
 
 
 class Health(BaseModel):
