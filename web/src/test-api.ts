@@ -57,16 +57,26 @@ export function response(found: Hit[], { from, size, collection }: Page, fields:
   return page;
 }
 
-export type FakeApi = Api & { asked: { asked: Asked; page: Page; signal: AbortSignal }[] };
+export type FakeApi = Api & {
+  asked: { asked: Asked; page: Page; signal: AbortSignal }[];
+  /** Ids of the pictures that were reported as dead. */
+  reported: string[];
+};
 
 type Replaced = Partial<Api> & { fields?: Partial<SearchResponse> };
 
 /** Finds `found` for every search, with `fields` in the answer. Remembers the searches, those of the examples left out. */
 export function fakeApi(found: Hit[] = hits(3), { fields, ...replaced }: Replaced = {}): FakeApi {
   const asked: FakeApi["asked"] = [];
+  const reported: string[] = [];
   const search = replaced.search ?? (async (_: Asked, page: Page) => response(found, page, fields));
   return {
     asked,
+    reported,
+    report: async (id, collection) => {
+      reported.push(id);
+      return replaced.report?.(id, collection);
+    },
     collections: replaced.collections ?? (async () => [collection("stamps")]),
     picture: replaced.picture ?? (async (id) => found.find((one) => one.id === id) ?? null),
     search: (wanted, page, signal) => {
