@@ -1,13 +1,21 @@
 """Elasticsearch: the collections' indices, how many documents are in them, and which one each alias points to."""
 
+import logging
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, Self
 
-from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError, TransportError
+from elasticsearch import (
+    ApiError,
+    AsyncElasticsearch,
+    AuthorizationException,
+    BadRequestError,
+    NotFoundError,
+    TransportError,
+)
 from imagesearch_contract import names, platform_indices
 from imagesearch_contract.platform_indices import MAX_REPORTS, PROGRESS_INDEX, REPORTS_INDEX
 from imagesearch_contract.settings import ElasticsearchSettings
@@ -18,6 +26,7 @@ from imagesearch_operator.stores.errors import StoreError
 from imagesearch_operator.stores.memory import Memory
 
 REQUEST_SECONDS: Final = 15.0
+_logger = logging.getLogger(__name__)
 _HASH: Final = re.compile(r"[0-9a-f]{8}")
 
 
@@ -54,6 +63,8 @@ class Indices:
     def __init__(self, client: AsyncElasticsearch, address: str) -> None:
         self._client = client
         self._address = address
+        self._refused: set[str] = set()
+        """Those of the platform's indices that the operator may not create."""
         self._memory: Memory[View] = Memory(Unknown("ElasticsearchNotAsked", "Elasticsearch was not looked at yet."))
 
     @classmethod
@@ -81,29 +92,39 @@ class Indices:
         return IndexFacts(seen.documents.get(alias, {}), next(iter(pointed)) if len(pointed) == 1 else None)
 
     async def create(self, index: str, body: Mapping[str, Any]) -> None:
-        """Create the index unless it is there, and before it those of the platform that are not.
+        """Create the index unless it is there, and those of the platform that are not.
 
         Raises:
             StoreError: Elasticsearch refused.
         """
         alias, seen = _collection(index), self._memory.seen
-        there = frozenset[str]() if isinstance(seen, Unknown) else seen.platform
-        for name, its_body in platform_indices.bodies().items():
-            if name not in there:
-                await self._create(name, its_body)
-                self._memory.note(partial(View.with_platform, index=name))
+        with self._translated():
+            await self._create_platform(frozenset() if isinstance(seen, Unknown) else seen.platform)
         if not isinstance(seen, Unknown) and alias and index in seen.documents.get(alias, {}):
             return
-        await self._create(index, body)
+        with self._translated():
+            await self._create(index, body)
         self._memory.note(lambda seen: seen.with_index(index))
 
-    async def _create(self, index: str, body: Mapping[str, Any]) -> None:
-        with self._translated():
+    async def _create_platform(self, there: frozenset[str]) -> None:
+        """Create the platform's own indices; they are bookkeeping, without which collections go on."""
+        for name, body in platform_indices.bodies().items():
+            if name in there or name in self._refused:
+                continue
             try:
-                await self._client.indices.create(index=index, settings=body["settings"], mappings=body["mappings"])
-            except BadRequestError as error:
-                if error.error != "resource_already_exists_exception":
-                    raise
+                await self._create(name, body)
+            except AuthorizationException:
+                self._refused.add(name)
+                _logger.warning("Elasticsearch does not let the operator create the index %s: see its rights", name)
+            else:
+                self._memory.note(partial(View.with_platform, index=name))
+
+    async def _create(self, index: str, body: Mapping[str, Any]) -> None:
+        try:
+            await self._client.indices.create(index=index, settings=body["settings"], mappings=body["mappings"])
+        except BadRequestError as error:
+            if error.error != "resource_already_exists_exception":
+                raise
         metrics.WRITES.labels("create", "Index").inc()
 
     async def point(self, namespace: str, collection: str, index: str) -> None:
@@ -131,7 +152,8 @@ class Indices:
         for index in indices:
             with self._translated():
                 await self._client.indices.delete(index=index, ignore_unavailable=True)
-                await self._forget(index)
+                with suppress(AuthorizationException):  # where these may not be touched, the index must go all the same
+                    await self._forget(index)
             metrics.WRITES.labels("delete", "Index").inc()
             self._memory.note(partial(View.without_index, index=index))
 

@@ -47,7 +47,8 @@ MOST_LOOKS: Final = 5
 """Without a clear answer: after 1, 2, 4 and 8 hours more."""
 OUT_OF_ORDER_MS: Final = 5 * 60 * 1000
 """So much may the clocks of those who publish differ."""
-STOP_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 5.0
+"""So long the end waits for a look that is under way; what it has begun is done again later."""
 
 
 class Shown(NamedTuple):
@@ -258,7 +259,7 @@ def looking(settings: EmbedderSettings) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join(STOP_SECONDS)  # it may be waiting for a server; what it has begun is done again later
+        thread.join(STOP_SECONDS)
 
 
 def _look_on(settings: EmbedderSettings, stop: Event) -> None:
