@@ -67,6 +67,31 @@ async def test_a_body_that_is_none_is_refused(api, index, body, status):
     assert index.reported == {}
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"collection": "zoo", "id": "test:\\ud800"}',
+        b'{"collection": "\\ud800", "id": "test:dog"}',
+        b'{"collection": "zoo", "id": "test:\\u0000"}',
+        b'{"collection": "zoo", "id": "test:*"}',
+        b'{"collection": "*", "id": "test:dog"}',
+        b'{"collection": "zoo", "id": {"terms": 1}}',
+        b'{"collection": "zoo", "id": "test:dog", "id": ["test:cat"]}',
+        b"[" * 2000,
+        b"\xff\xfe",
+    ],
+)
+async def test_whatever_is_sent_is_a_problem_of_whoever_sent_it(api, index, body):
+    answer = await api.post("/report", content=body, headers={"Content-Type": "application/json"})
+
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert index.reported == {}
+
+
 async def test_a_client_may_report_only_so_many_pictures_a_minute(api):
     for _ in range(REPORTS_PER_MINUTE):
         assert (await report(api)).status_code == 202
