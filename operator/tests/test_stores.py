@@ -7,16 +7,20 @@ import pytest
 import specs
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
-from imagesearch_contract import names
+from elasticsearch import Elasticsearch
+from imagesearch_contract import names, platform_indices
+from imagesearch_contract.platform_indices import MAX_REPORTS, PROGRESS_INDEX, REPORTS_INDEX, Report
 from imagesearch_operator import plan
 from imagesearch_operator.facts import IndexFacts, ModelVersion, TopicFacts, Unknown
 from imagesearch_operator.live import Key
 from imagesearch_operator.plan import stores as planned
 from imagesearch_operator.spec import Model, Registry
 from imagesearch_operator.stores import connect
+from imagesearch_operator.stores.elasticsearch import Indices
 from imagesearch_operator.stores.kafka import Topics
 from imagesearch_stack.faults.collection import broker
 from imagesearch_stack.processes import free_port
+from pydantic import SecretStr
 from running import register, settings, until
 
 MODEL = ModelVersion("stores-test", "1", 8)
@@ -122,6 +126,59 @@ async def test_an_index_is_made_once_and_the_alias_moves_to_one_index_alone(stor
     await stores.drop_indices([first.name, second.name, "stores-test.elasticsearch.00000000"])
     await stores.poll([birds])
     assert stores.observe(birds, None).index == IndexFacts()
+
+
+@pytest.mark.integration
+async def test_an_index_takes_its_progress_and_its_reports_with_it_and_no_others(stores, elasticsearch_url):
+    birds = collection("platform")
+    first, second = (planned.index(birds, MODEL._replace(version=version)) for version in ("1", "2"))
+    with Elasticsearch(elasticsearch_url) as client:
+        client.indices.delete(index=",".join(platform_indices.bodies()), ignore_unavailable=True)
+        await stores.poll([birds])
+        for index in (first, second, first):
+            await stores.create_index(index)
+        await stores.poll([birds])
+        await stores.create_index(first)  # the platform's own are seen, and not made again
+        for name, body in platform_indices.bodies().items():
+            found = client.indices.get_mapping(index=name)[name]["mappings"]
+            assert found["properties"].keys() == body["mappings"]["properties"].keys()
+
+        for index in (first, second):
+            client.index(index=PROGRESS_INDEX, id=index.name, document={"index": index.name})
+            for n in range(MAX_REPORTS if index is first else 1):
+                report = Report.of(index.name, f"test:{n}")
+                client.index(index=REPORTS_INDEX, id=report.id, document=report.to_source())
+        client.indices.refresh(index=REPORTS_INDEX)
+        await stores.drop_indices([first.name])
+        client.indices.refresh(index=",".join(platform_indices.bodies()))
+        for name in platform_indices.bodies():
+            left = client.search(index=name)["hits"]["hits"]
+            assert {hit["_source"]["index"] for hit in left} == {second.name}
+        client.indices.delete(index=",".join(platform_indices.bodies()))
+        await stores.drop_indices([second.name])  # where there are none, that is no fault
+
+
+@pytest.mark.integration
+async def test_where_the_platform_s_own_indices_are_forbidden_collections_go_on(guarded_elasticsearch, caplog):
+    mice = collection("rights")
+    index = planned.index(mice, MODEL)
+    rights = [{"names": ["*.*"], "privileges": ["all"]}]
+    with Elasticsearch(**guarded_elasticsearch.elasticsearch_client) as admin:
+        admin.security.put_role(name="narrow", indices=rights, cluster=["monitor"])
+        admin.security.put_user(username="narrow", password="narrow-narrow", roles=["narrow"])
+    theirs = guarded_elasticsearch.model_copy(
+        update={"elasticsearch_username": "narrow", "elasticsearch_password": SecretStr("narrow-narrow")}
+    )
+    async with Indices.connect(theirs) as indices:
+        await indices.look()
+        for _ in range(2):
+            await indices.create(index.name, index.body)
+            await indices.look()
+        assert indices.of(mice.namespace, mice.name) == IndexFacts({index.name: 0}, None)
+        assert len([each for each in caplog.messages if PROGRESS_INDEX in each]) == 1
+        await indices.drop([index.name])
+        await indices.look()
+        assert indices.of(mice.namespace, mice.name) == IndexFacts()
 
 
 @pytest.mark.integration

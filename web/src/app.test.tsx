@@ -154,6 +154,25 @@ test("the collections are listed with their counts and models, and lead to their
   expect(window.location.search).toBe("?collection=stamps");
 });
 
+test.each([
+  [{ status: "up_to_date", lag: 0, images_per_second: 0 }, "Up to date"],
+  [{ status: "indexing", lag: 1, images_per_second: 0 }, "1 picture waits to be indexed"],
+  [{ status: "indexing", lag: 12345, images_per_second: 24.5 }, "12,345 pictures wait to be indexed, 24.5 a second"],
+  [
+    { status: "silent", lag: 3, updated_at: "2026-01-31T12:00:00Z" },
+    /^Nothing heard of its indexing since Jan 31, 2026, \d+:00/,
+  ],
+] as const)("a collection says how far its indexing is: %o", async (fields, told) => {
+  open(fakeApi(hits(3), { collections: async () => [collection("stamps", 3, fields)] }), "/?view=collections");
+  expect(await screen.findByText(told)).toBeTruthy();
+});
+
+test("a collection of which nothing is known says nothing of its indexing", async () => {
+  open(fakeApi(hits(3), { collections: async () => [collection("stamps")] }), "/?view=collections");
+  await heading("Collections");
+  expect(document.querySelector(".collection-status")).toBeNull();
+});
+
 test("words typed among the collections are searched", async () => {
   const user = open(fakeApi(), "/?view=collections");
   await heading("Collections");

@@ -11,7 +11,10 @@ const FACETS = { license: [{ value: "CC-BY-2.0", count: 3 }], uploaded: [{ value
 
 function api() {
   return fakeApi([...hits(2, { match: "strong" }), ...hits(3, { match: "weak" }).slice(2)], {
-    collections: async () => [collection("emoji"), collection("stamps")],
+    collections: async () => [
+      collection("emoji", 9, { status: "indexing", lag: 171, images_per_second: 2.5 }),
+      collection("stamps", 829, { status: "silent", lag: 0, updated_at: "2026-01-31T12:00:00Z" }),
+    ],
     fields: { facets: FACETS, strong: 2, degraded: true },
   });
 }

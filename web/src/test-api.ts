@@ -57,16 +57,26 @@ export function response(found: Hit[], { from, size, collection }: Page, fields:
   return page;
 }
 
-export type FakeApi = Api & { asked: { asked: Asked; page: Page; signal: AbortSignal }[] };
+export type FakeApi = Api & {
+  asked: { asked: Asked; page: Page; signal: AbortSignal }[];
+  /** Ids of the pictures that were reported as dead. */
+  reported: string[];
+};
 
 type Replaced = Partial<Api> & { fields?: Partial<SearchResponse> };
 
 /** Finds `found` for every search, with `fields` in the answer. Remembers the searches, those of the examples left out. */
 export function fakeApi(found: Hit[] = hits(3), { fields, ...replaced }: Replaced = {}): FakeApi {
   const asked: FakeApi["asked"] = [];
+  const reported: string[] = [];
   const search = replaced.search ?? (async (_: Asked, page: Page) => response(found, page, fields));
   return {
     asked,
+    reported,
+    report: async (id, collection) => {
+      reported.push(id);
+      return replaced.report?.(id, collection);
+    },
     collections: replaced.collections ?? (async () => [collection("stamps")]),
     picture: replaced.picture ?? (async (id) => found.find((one) => one.id === id) ?? null),
     search: (wanted, page, signal) => {
@@ -76,8 +86,20 @@ export function fakeApi(found: Hit[] = hits(3), { fields, ...replaced }: Replace
   };
 }
 
-export function collection(name: string, images = 829): Collection {
-  return { collection: name, name, namespace: "default", images, model: "starter/1", dims: 512 };
+export function collection(name: string, images = 829, fields: Partial<Collection> = {}): Collection {
+  return {
+    collection: name,
+    name,
+    namespace: "default",
+    images,
+    model: "starter/1",
+    dims: 512,
+    status: null,
+    lag: null,
+    images_per_second: null,
+    updated_at: null,
+    ...fields,
+  };
 }
 
 export const query = (fields: Partial<Query> = {}): Query => ({ ...NOTHING, ...fields });

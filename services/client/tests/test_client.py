@@ -218,6 +218,22 @@ def test_with_several_collections_one_has_to_be_named(api, client):
 
 
 @pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ({}, "829      171  indexing, 24.5/s"),
+        ({"images_per_second": 0.0}, "829      171  indexing "),
+        ({"status": "up_to_date", "lag": 0}, "829        0  up to date"),
+        ({"status": "silent"}, "829      171  silent since 2026-01-31 12:00 UTC"),
+        (dict.fromkeys(("status", "lag", "images_per_second", "updated_at")), "829           unknown"),
+    ],
+)
+def test_collections_are_listed_with_how_far_they_are(api, known, shown):
+    api.answers = [httpx.Response(200, json={"collections": [COLLECTIONS["collections"][0] | known]})]
+
+    assert shown in ran(api, "collections")
+
+
+@pytest.mark.parametrize(
     ("given", "term"),
     [
         ("flickr:53466812", {"id": "flickr:53466812", "weight": 1.0}),

@@ -3,7 +3,9 @@
 from collections import Counter
 
 import pytest
-from imagesearch_embedder.progress import cause, lag, line
+from elastic_transport import ConnectionError
+from imagesearch_contract.platform_indices import PROGRESS_INDEX
+from imagesearch_embedder.progress import Bulletin, cause, lag, line
 from imagesearch_embedder.session import JavaError, check_java, java_version
 
 
@@ -29,6 +31,60 @@ def test_the_line_names_every_outcome_and_every_reason_that_occurred() -> None:
 )
 def test_the_lag_is_what_the_topic_has_beyond_the_batch(end: str, latest: str | None, expected: int | None) -> None:
     assert lag(end, latest) == expected
+
+
+class Board:
+    """As much of Elasticsearch as a bulletin needs. `away`: the server does not answer."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[int | None, float]] = []
+        self.there, self.away = True, False
+        self.indices = self
+        self.seconds = 0.0
+
+    def options(self, **_: float) -> "Board":
+        return self
+
+    def now(self) -> float:
+        return self.seconds
+
+    def exists(self, index: str) -> bool:
+        if self.away:
+            raise ConnectionError("away")
+        assert index == PROGRESS_INDEX
+        return self.there
+
+    def index(self, *, index: str, id: str, document: dict) -> None:
+        assert self.there, "created by accident"
+        assert (index, id, document["index"]) == (PROGRESS_INDEX, "i", "i")
+        self.told.append((document["lag"], document["images_per_second"]))
+
+
+def test_news_are_told_every_few_seconds_and_a_sign_of_life_every_minute() -> None:
+    board = Board()
+    bulletin = Bulletin(board, "i", now=board.now)  # type: ignore[arg-type]
+    for second in range(200):
+        board.seconds = second
+        bulletin.tell(max(0, 12 - second), 0.0)
+    assert board.told == [(12, 0), (7, 0), (2, 0), (0, 0), (0, 0), (0, 0), (0, 0)]
+
+
+@pytest.mark.parametrize("fault", ["there", "away"])
+def test_a_bulletin_that_cannot_be_written_is_a_warning_and_is_tried_again(
+    fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    board = Board()
+    bulletin = Bulletin(board, "i", now=board.now)  # type: ignore[arg-type]
+    setattr(board, fault, fault == "away")
+    for second in range(20):
+        board.seconds = second
+        bulletin.tell(None, 1 / 3)
+    assert board.told == []
+    assert len(caplog.messages) == 1
+    setattr(board, fault, fault != "away")
+    board.seconds = 20
+    bulletin.tell(None, 1 / 3)
+    assert board.told == [(None, 0.33)]
 
 
 def test_the_cause_of_a_failure_is_one_line_out_of_spark_s_many() -> None:

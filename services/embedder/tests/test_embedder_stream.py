@@ -21,9 +21,10 @@ import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
 from elasticsearch import Elasticsearch, NotFoundError
-from imagesearch_contract import names
+from imagesearch_contract import names, platform_indices
 from imagesearch_contract.dead_letter import DeadLetter, Reason
 from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, index_body
+from imagesearch_contract.platform_indices import PROGRESS_INDEX, REPORTS_INDEX, Progress, Report
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import ElasticsearchSettings, EmbedderSettings, KafkaConnection
 from imagesearch_embedder.letters import LetterBox, last_letters, read_letters
@@ -43,6 +44,7 @@ class Pictures:
         self.served = 0
         self.delay = 0.0
         self.at: dict[int, Callable[[], None]] = {}
+        self.gone: set[str] = set()
         self._lock = threading.Lock()
         pictures = self
 
@@ -54,7 +56,7 @@ class Pictures:
                 if action:
                     action()
                 time.sleep(pictures.delay)
-                body = pictures.body(self.path)
+                body = None if self.path in pictures.gone else pictures.body(self.path)
                 try:
                     self.send_response(200 if body is not None else 404)
                     self.send_header("Content-Length", str(len(body or b"")))
@@ -165,8 +167,27 @@ class Stage:
             time.sleep(0.3)
 
     def create_index(self) -> None:
-        """As the operator does."""
+        """As the operator does, with those of the platform."""
+        for name, body in platform_indices.bodies().items():
+            if not self.client.indices.exists(index=name):
+                self.client.indices.create(index=name, **body)
         self.client.indices.create(index=self.settings.index, **self.body)
+
+    def report(self, image: str) -> None:
+        """As the search API does."""
+        report = Report.of(self.settings.index, image)
+        self.client.create(index=REPORTS_INDEX, id=report.id, document=report.to_source())
+
+    def verdict(self, image: str) -> str | None:
+        found = self.client.get(index=REPORTS_INDEX, id=Report.of(self.settings.index, image).id)
+        return Report.model_validate(found["_source"]).verdict
+
+    def told(self) -> Progress | None:
+        """How far the embedder says that it is."""
+        try:
+            return Progress.model_validate(self.client.get(index=PROGRESS_INDEX, id=self.settings.index)["_source"])
+        except NotFoundError:
+            return None
 
     def indexed(self) -> set[str]:
         """Also while there is no index."""
@@ -284,7 +305,7 @@ def stage(
     made = Stage(settings, index_body(meta), spark.environment(), pictures, tmp_path / "embedder.log")
     made.create_index()
     create_topics(settings)
-    pictures.served, pictures.delay, pictures.at = 0, 0.0, {}
+    pictures.served, pictures.delay, pictures.at, pictures.gone = 0, 0.0, {}, set()
     yield made
     made.close()
 
@@ -503,3 +524,35 @@ def test_an_index_that_is_made_anew_while_the_embedder_is_down_is_filled_when_it
     stage.wait_until(lambda: stage.indexed() == good and stage.lag() == 0, again)
     assert stage.stop(again) == 0
     assert len(stage.letters()) == 1
+
+
+def test_a_dead_picture_that_is_reported_goes_with_a_letter_stays_away_from_a_rebuild_and_comes_back_when_published(
+    stage: Stage,
+) -> None:
+    url = stage.pictures.url
+    alive = {stage.publish_picture(f"alive-{n}", f"{url}/{n}.png") for n in range(5)}
+    number = stage.published
+    dead = stage.publish_picture("dead", f"{url}/50.png", title="once")
+    process = stage.start()
+    stage.wait_until(lambda: stage.indexed() == alive | {dead}, process)
+    stage.wait_until(lambda: (told := stage.told()) is not None and told.lag == 0, process)
+
+    stage.pictures.gone = {"/50.png"}
+    for image in ("test:alive-0", dead):
+        stage.report(image)
+    stage.wait_until(lambda: stage.verdict("test:alive-0") == "alive" and stage.verdict(dead) == "gone", process)
+    assert stage.indexed() == alive
+    [letter] = stage.letters()
+    assert (letter.reason, letter.partition, letter.key) == (Reason.DEAD_LINK, number % PARTITIONS, dead)
+    assert ImageRecord.from_bytes(letter.original_value()).title == "once"
+
+    stage.client.indices.delete(index=stage.settings.index)
+    stage.create_index()
+    stage.wait_until(lambda: stage.indexed() == alive and stage.lag() == 0, process)
+    assert [each.place for each in stage.letters()] == [letter.place]
+
+    stage.pictures.gone = set()
+    stage.send(dead.encode(), letter.original_value(), number % PARTITIONS)
+    stage.flush()
+    stage.wait_until(lambda: stage.indexed() == alive | {dead}, process)
+    assert stage.stop(process) == 0

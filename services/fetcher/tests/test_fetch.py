@@ -311,6 +311,27 @@ async def test_a_redirect_loop_ends_as_a_dead_link(server: Server) -> None:
     assert (error.reason, len(server.requests)) == (Reason.DEAD_LINK, 4)
 
 
+@pytest.mark.parametrize(
+    ("status", "gone"),
+    [("404 Not Found", True), ("410 Gone", True), ("403 Forbidden", False), ("401 Unauthorized", False)],
+)
+async def test_a_dead_link_tells_whether_the_server_says_for_certain_that_it_is_gone(
+    server: Server, status: str, gone: bool
+) -> None:
+    error = await failure(server.at("/a", reply(b"", status)))
+    assert (error.reason, error.gone) == (Reason.DEAD_LINK, gone)
+
+
+@pytest.mark.parametrize("name", ["photo_unavailable.png", "photo_unavailable_l.gif"])
+async def test_a_redirect_to_flickr_s_placeholder_is_no_picture_but_a_photo_that_is_gone(
+    server: Server, name: str
+) -> None:
+    placeholder = server.at(f"/images/en-us/{name}", reply(b"a picture that says so"))
+    error = await failure(server.at("/a", reply(b"", "302 Found", Location=placeholder)))
+    assert (error.reason, error.gone) == (Reason.DEAD_LINK, True)
+    assert len(server.requests) == 1
+
+
 async def test_a_redirect_without_a_target_is_a_dead_link(server: Server) -> None:
     assert (await failure(server.at("/a", reply(b"", "302 Found")))).reason is Reason.DEAD_LINK
 
@@ -495,5 +516,7 @@ def test_the_policy_is_what_the_settings_say() -> None:
 
 def test_an_error_survives_the_way_between_processes() -> None:
     error = pickle.loads(pickle.dumps(FetchError(Reason.TOO_LARGE, "more than 3 bytes")))
+    assert not error.gone
+    assert pickle.loads(pickle.dumps(FetchError(Reason.DEAD_LINK, "the server answered 404", gone=True))).gone
     assert (error.reason, error.detail) == (Reason.TOO_LARGE, "more than 3 bytes")
     assert re.search("too_large.*3 bytes", str(error))

@@ -27,6 +27,7 @@ from fastapi import FastAPI
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
 from imagesearch_contract.index import IndexMeta, document, index_body
+from imagesearch_contract.platform_indices import REPORTS_INDEX, Progress, Report, bodies
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import ElasticsearchSettings, EncoderServiceSettings, SearchSettings
 from imagesearch_fetcher.decode import decode
@@ -93,6 +94,8 @@ class FakeIndex:
         self.indices: dict[str, dict[str, Any]] = {}
         self.documents: dict[str, dict[str, dict[str, Any]]] = {}
         self.alias: dict[str, str] = {}
+        self.told: dict[str, Progress] = {}
+        self.reported: dict[str, Report] = {}
         self.down = False
         self.searched: list[str] = []
         self.asked_mappings = 0
@@ -133,6 +136,18 @@ class FakeIndex:
     async def counts(self, indices: list[str]) -> dict[str, int]:
         self._check()
         return {index: len(self.documents[index]) for index in indices if self.documents[index]}
+
+    async def progress(self, indices: list[str]) -> dict[str, Progress]:
+        self._check()
+        return {index: self.told[index] for index in indices if index in self.told}
+
+    async def reports(self, index: str) -> int:
+        self._check()
+        return sum(report.index == index for report in self.reported.values())
+
+    async def report(self, report: Report) -> bool:
+        self._check()
+        return self.reported.setdefault(report.id, report) is report
 
     async def vectors(self, index: str, ids: Sequence[str]) -> dict[str, bytes]:
         self._check()
@@ -254,6 +269,18 @@ class RealIndex(ElasticsearchIndex):
         record = ImageRecord(id=image_id, url=f"http://pictures.example/{image_id}", **fields)
         source = document(record, vector.tolist(), model="tiny/1", indexed_at=datetime.now(UTC))
         self._filler.index(index=index, id=image_id, document=source, refresh=True)
+
+    @property
+    def reported(self) -> dict[str, Report]:
+        self._filler.indices.refresh(index=REPORTS_INDEX)
+        hits = self._filler.search(index=REPORTS_INDEX, size=1000)["hits"]["hits"]
+        return {hit["_id"]: Report.model_validate(hit["_source"]) for hit in hits}
+
+    def make_platform_indices(self) -> None:
+        """As the operator does; empty, whoever used them before."""
+        self._filler.indices.delete(index=",".join(bodies()), ignore_unavailable=True)
+        for name, body in bodies().items():
+            self._filler.indices.create(index=name, **body)
 
     async def close(self) -> None:
         self._filler.indices.delete(index=",".join(self.alias.values()))

@@ -37,7 +37,7 @@ def test_every_error_is_documented_as_a_problem_document():
     for path in document["paths"].values():
         for operation in path.values():
             for status, answer in operation["responses"].items():
-                media_type = "application/json" if status == "200" else "application/problem+json"
+                media_type = "application/json" if status < "400" else "application/problem+json"
                 assert list(answer["content"]) == [media_type]
 
 

@@ -1,8 +1,12 @@
 """Searching by words, and what every page of hits has."""
 
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pytest
+from imagesearch_contract.platform_indices import Progress
 from imagesearch_contract.settings import SearchSettings
+from imagesearch_search.index_client import unavailable
 
 
 async def test_the_nearest_picture_comes_first_with_its_score_and_metadata(api):
@@ -106,19 +110,36 @@ async def test_collections_are_listed_with_size_and_model(api, index, encoder):
 
     listed = (await api.get("/collections")).json()
 
-    assert listed == {
-        "collections": [
-            {"collection": "zoo", "name": "zoo", "namespace": "default", "images": 3, "model": "tiny/1", "dims": 4},
-            {
-                "collection": "team-a/empty",
-                "name": "empty",
-                "namespace": "team-a",
-                "images": 0,
-                "model": "tiny/1",
-                "dims": 4,
-            },
-        ]
-    }
+    unknown = {"status": None, "lag": None, "images_per_second": None, "updated_at": None}
+    zoo = {"collection": "zoo", "name": "zoo", "namespace": "default", "images": 3, "model": "tiny/1", "dims": 4}
+    empty = zoo | {"collection": "team-a/empty", "name": "empty", "namespace": "team-a", "images": 0}
+    assert listed == {"collections": [zoo | unknown, empty | unknown]}
+
+
+@pytest.mark.parametrize(
+    ("lag", "minutes_ago", "status"),
+    [(0, 0, "up_to_date"), (171, 0, "indexing"), (None, 0, None), (0, 4, "silent"), (None, 4, "silent")],
+)
+async def test_collections_are_listed_with_how_far_their_embedders_are(api, index, lag, minutes_ago, status):
+    zoo = index.alias["default.zoo"]
+    moment = datetime.now(UTC) - timedelta(minutes=minutes_ago)
+    index.told[zoo] = Progress(index=zoo, lag=lag, images_per_second=2.5, updated_at=moment)
+
+    [listed] = (await api.get("/collections")).json()["collections"]
+
+    assert (listed["status"], listed["lag"], listed["images_per_second"]) == (status, lag, 2.5)
+    assert datetime.fromisoformat(listed["updated_at"]) == moment
+
+
+async def test_where_progress_cannot_be_asked_collections_are_listed_all_the_same(api, index, monkeypatch):
+    async def refused(indices):
+        raise unavailable(ConnectionRefusedError())
+
+    monkeypatch.setattr(index, "progress", refused)
+
+    [listed] = (await api.get("/collections")).json()["collections"]
+
+    assert (listed["images"], listed["status"]) == (3, None)
 
 
 async def test_alive_is_not_ready_and_an_encoder_that_is_away_is_told_but_not_judged(api, index, encoder):

@@ -37,6 +37,17 @@ test("a picture is found by its id, and one that is not there is null", async ()
   expect(await createApi(unknown).picture("manifest:dodo", "stamps", signal())).toBeNull();
 });
 
+test("a picture that cannot be loaded is reported by its id", async () => {
+  const [fetchFn, asked] = answering(202, { known: false });
+  await createApi(fetchFn).report("manifest:duck", "stamps");
+  expect(asked[0]?.url).toBe(new URL("report", document.baseURI).href);
+  expect(JSON.parse(String(asked[0]?.init.body))).toEqual({
+    collection: "stamps",
+    id: "manifest:duck",
+    reason: "dead",
+  });
+});
+
 test("a key goes with every request, as soon as there is one", async () => {
   const [fetchFn, asked] = answering(200, { collections: [] });
   const key = kept(() => sessionStorage, "test.key");

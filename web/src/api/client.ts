@@ -10,6 +10,7 @@ export type Collection = components["schemas"]["CollectionSummary"];
 export type Hit = components["schemas"]["Hit"];
 export type FacetCount = components["schemas"]["FacetCount"];
 export type SearchResponse = components["schemas"]["SearchResponse"];
+type ReportBody = components["schemas"]["ReportRequest"];
 type Problem = components["schemas"]["ProblemDetails"];
 
 export type Api = {
@@ -17,6 +18,8 @@ export type Api = {
   search: (asked: Asked, page: Page, signal: AbortSignal) => Promise<SearchResponse>;
   /** One picture of a collection; null where it has none of this id. */
   picture: (id: string, collection: string, signal: AbortSignal) => Promise<Hit | null>;
+  /** Tells that a picture cannot be loaded; the service finds out for itself whether it is gone. */
+  report: (id: string, collection: string) => Promise<unknown>;
 };
 
 type Told = { title?: string | undefined; detail?: string | undefined; retryAfter?: number | null };
@@ -66,19 +69,21 @@ export function createApi(fetchFn: typeof fetch = (...given) => fetch(...given),
     throw toError(response, body as Partial<Problem> | null);
   }
 
-  const search = (body: SearchBody, signal: AbortSignal) =>
-    ask<SearchResponse>("search", {
+  const post = <T>(path: string, body: object, signal: AbortSignal | null = null) =>
+    ask<T>(path, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
       signal,
     });
+  const search = (body: SearchBody, signal: AbortSignal) => post<SearchResponse>("search", body, signal);
 
   return {
     collections: async (signal) =>
       (await ask<components["schemas"]["CollectionList"]>("collections", { signal })).collections,
     search: (asked, page, signal) => search(searchBody(asked, page), signal),
     picture: async (id, collection, signal) => (await search(pictureBody(id, collection), signal)).hits[0] ?? null,
+    report: (id, collection) => post("report", { collection, id, reason: "dead" } satisfies ReportBody),
   };
 }
 

@@ -75,11 +75,32 @@ export interface paths {
         };
         /**
          * What can be searched
-         * @description Every collection, with the number of its searchable pictures and its model.
+         * @description Every collection, with the number of its searchable pictures, its model, and how far its embedder is.
          */
         get: operations["collections"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/report": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that a picture is not there any more
+         * @description What cannot be loaded may be reported. The picture is asked for anew, once an hour at most, and leaves the
+         *     collection only if its server says that it is gone. Each client may report 20 pictures a minute.
+         */
+        post: operations["report"];
         delete?: never;
         options?: never;
         head?: never;
@@ -146,9 +167,13 @@ export interface components {
          *       "collection": "stamps",
          *       "dims": 512,
          *       "images": 829,
+         *       "images_per_second": 24.5,
+         *       "lag": 171,
          *       "model": "starter/1",
          *       "name": "stamps",
-         *       "namespace": "default"
+         *       "namespace": "default",
+         *       "status": "indexing",
+         *       "updated_at": "2026-01-31T12:00:00Z"
          *     }
          */
         CollectionSummary: {
@@ -176,6 +201,26 @@ export interface components {
              * @description Length of its vectors.
              */
             dims: number;
+            /**
+             * Status
+             * @description `up_to_date`: all that was published is done. `indexing`: some waits. `silent`: its embedder has not said anything for three minutes. Null where nothing is known.
+             */
+            status: ("up_to_date" | "indexing" | "silent") | null;
+            /**
+             * Lag
+             * @description Messages that wait to be indexed, as its embedder said last; null where it is not known.
+             */
+            lag: number | null;
+            /**
+             * Images Per Second
+             * @description Pictures indexed per second lately; 0 at rest, null where nothing is known.
+             */
+            images_per_second: number | null;
+            /**
+             * Updated At
+             * @description When its embedder said so.
+             */
+            updated_at: string | null;
         };
         /**
          * DateRange
@@ -457,6 +502,42 @@ export interface components {
              * @default []
              */
             faults: string[];
+        };
+        /**
+         * ReportReceipt
+         * @description The report was taken.
+         */
+        ReportReceipt: {
+            /**
+             * Known
+             * @description It was reported lately already, so this changes nothing.
+             */
+            known: boolean;
+        };
+        /**
+         * ReportRequest
+         * @description The body of `POST /report`.
+         */
+        ReportRequest: {
+            /**
+             * Collection
+             * @description `name` for a collection of the default namespace, `namespace/name` for any other.
+             * @example stamps
+             */
+            collection: string;
+            /**
+             * Id
+             * @description The picture.
+             * @example flickr:53466812
+             */
+            id: string;
+            /**
+             * Reason
+             * @description `dead`: it cannot be loaded from where it is said to be.
+             * @default dead
+             * @constant
+             */
+            reason: "dead";
         };
         /**
          * SearchRequest
@@ -1172,6 +1253,105 @@ export interface operations {
             };
             /** @description No API key, or an unknown one, where one is needed */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The request has faults */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Too many requests, of this client or of all; `Retry-After` says when to try again */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Elasticsearch does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Not answered in time */
+            504: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+        };
+    };
+    report: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Seconds after which the client does not wait any more; at most what is configured (30 otherwise). */
+                "X-Request-Timeout"?: number;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReportRequest"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportReceipt"];
+                };
+            };
+            /** @description Not JSON */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description No API key, or an unknown one, where one is needed */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description Unknown collection, or no such picture in it */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["ProblemDetails"];
+                };
+            };
+            /** @description The body is too large */
+            413: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -8,16 +8,21 @@ type Props = {
   alt: string;
   eager?: boolean;
   /** No source could be loaded. */
-  onMissing?: () => void;
+  onMissing?: (() => void) | undefined;
+  onLoaded?: (() => void) | undefined;
 };
 
 /** A picture from elsewhere. Falls back from source to source, and quietly to an empty mat when none loads. */
-export function Picture({ sources, alt, eager = false, onMissing }: Props) {
+export function Picture({ sources, alt, eager = false, onMissing, onLoaded }: Props) {
   const { words } = useLanguage();
   const [failed, setFailed] = useState(0);
   const [width, setWidth] = useState(0); // of the file, in pixels; 0 until it is loaded
   const known = [...new Set(sources.filter(Boolean))];
   const src = known[failed];
+  const loaded = (pixels: number) => {
+    setWidth(pixels);
+    onLoaded?.();
+  };
 
   if (!src) {
     return (
@@ -37,9 +42,9 @@ export function Picture({ sources, alt, eager = false, onMissing }: Props) {
       data-loaded={width > 0}
       style={{ "--natural-width": width } as CSSProperties}
       ref={(image) => {
-        if (image?.complete && image.naturalWidth > 0) setWidth(image.naturalWidth); // from the cache: no load event is left to come
+        if (image?.complete && image.naturalWidth > 0) loaded(image.naturalWidth); // from the cache: no load event is left to come
       }}
-      onLoad={(event) => setWidth(event.currentTarget.naturalWidth || 1)}
+      onLoad={(event) => loaded(event.currentTarget.naturalWidth || 1)}
       onError={() => {
         setFailed(failed + 1);
         if (failed + 1 >= known.length) onMissing?.();

@@ -29,6 +29,44 @@ test("a picture that does not load gives way to the next source, then to its tit
   expect(link).toHaveProperty("href", "https://pictures.example/duck");
 });
 
+const image = (place: number) => screen.getByRole("img", { name: `Picture ${place}` });
+const noTile = (place: number) => expect(document.querySelector(`[data-id="manifest:${place}"]`)).toBeNull();
+
+test("a picture that does not load where others do is left out, and reported once", async () => {
+  const api = fakeApi(hits(4));
+  open(api, "/?q=duck");
+  expect(await tiles()).toHaveLength(4);
+  fireEvent.error(image(1));
+  expect(api.reported).toEqual([]); // it may be the line
+  expect(screen.getByText(/Cannot be loaded here/)).toBeTruthy();
+  fireEvent.load(image(0));
+  fireEvent.error(image(2));
+  noTile(1);
+  noTile(2);
+  expect(await tiles()).toHaveLength(2);
+  expect(api.reported).toEqual(["manifest:1", "manifest:2"]);
+});
+
+test("an opened picture steps over those that were left out", async () => {
+  const user = open(fakeApi(hits(4)), "/?q=duck");
+  await tiles();
+  fireEvent.load(image(0));
+  fireEvent.error(image(1));
+  await user.click(screen.getByRole("button", { name: "Show Picture 0" }));
+  await user.click(screen.getByRole("button", { name: "Next picture" }));
+  expect(window.location.search).toContain("show=manifest%3A2");
+});
+
+test("reports that are refused disturb nobody, and there are few of them", async () => {
+  const api = fakeApi(hits(30), { report: () => Promise.reject(new ApiError(429)) });
+  open(api, "/?q=duck");
+  await tiles();
+  fireEvent.load(image(0));
+  for (let place = 1; place < 20; place++) fireEvent.error(image(place));
+  await waitFor(() => expect(api.reported).toHaveLength(10));
+  expect(await tiles()).toHaveLength(11);
+});
+
 test("scores can be hidden, and stay hidden", async () => {
   const user = open(fakeApi(), "/?q=duck");
   await tiles();

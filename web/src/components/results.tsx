@@ -5,6 +5,7 @@ import { secondsToWait } from "../query-client.ts";
 import { countOf, nameOf } from "../search/describe.ts";
 import { isEmpty } from "../search/query.ts";
 import { askedKey, isStart, type Search } from "../search/search.ts";
+import { useDeadPictures } from "../search/use-dead-pictures.ts";
 import { usePicture } from "../search/use-picture.ts";
 import { usePlace } from "../search/use-place.ts";
 import { strongEnd, uniqueHits, useResults } from "../search/use-results.ts";
@@ -46,10 +47,12 @@ export function Results({ api, search, collection, entry, place, ...on }: Props)
 
   const pages = results.data?.pages ?? [];
   const hits = uniqueHits(pages);
+  const { dead, ...news } = useDeadPictures(api, collection);
+  const visible = hits.filter(({ id }) => !dead.has(id) || id === search.shown);
   const found = pages[0];
-  const openAt = hits.findIndex((hit) => hit.id === search.shown);
+  const openAt = visible.findIndex((hit) => hit.id === search.shown);
   const elsewhere = usePicture(api, collection, openAt < 0 ? search.shown : null); // an address may show any picture
-  const open = hits[openAt] ?? elsewhere.data;
+  const open = visible[openAt] ?? elsewhere.data;
   const waiting = results.isFetching && pages.length === 0;
   const focusHeading = useFocusAfterwards(heading, askedKey(search));
   const actions: PictureActions = {
@@ -117,7 +120,13 @@ export function Results({ api, search, collection, entry, place, ...on }: Props)
       ) : (
         <>
           {ranked && found?.strong === 0 && <p className="nothing-matches">{words.nothingMatches}</p>}
-          <TileGrid hits={hits} weakFrom={ranked ? strongEnd(hits, found?.strong) : null} actions={actions} />
+          <TileGrid
+            hits={hits}
+            weakFrom={ranked ? strongEnd(hits, found?.strong) : null}
+            dead={dead}
+            actions={actions}
+            news={news}
+          />
           <More
             hasMore={results.hasNextPage}
             busy={results.isFetchingNextPage}
@@ -131,8 +140,8 @@ export function Results({ api, search, collection, entry, place, ...on }: Props)
           hit={open}
           actions={actions}
           onClose={on.onClose}
-          onPrevious={step(hits[openAt - 1]?.id, on.onShow)}
-          onNext={openAt < 0 ? undefined : step(hits[openAt + 1]?.id, on.onShow)}
+          onPrevious={step(visible[openAt - 1]?.id, on.onShow)}
+          onNext={openAt < 0 ? undefined : step(visible[openAt + 1]?.id, on.onShow)}
           onWords={(text) => focusHeading(() => on.onWords(text))}
         />
       )}

@@ -17,7 +17,12 @@ export type PictureActions = {
   onSimilar: (id: string) => void;
 };
 
-export function Tile({ hit, actions }: { hit: Hit; actions: PictureActions }) {
+/** What is told of how its picture comes along. */
+export type PictureNews = { onMissing: (id: string) => void; onLoaded: () => void };
+
+type Props = { hit: Hit; actions: PictureActions; news: PictureNews };
+
+export function Tile({ hit, actions, news }: Props) {
   const { words } = useLanguage();
   const [missing, setMissing] = useState(false);
   const title = titleOf(hit, words);
@@ -33,7 +38,15 @@ export function Tile({ hit, actions }: { hit: Hit; actions: PictureActions }) {
             onClick={() => actions.onShow(hit.id)}
             aria-label={words.showPicture(title)}
           >
-            <Picture sources={[hit.thumbnail_url, hit.url]} alt={title} onMissing={() => setMissing(true)} />
+            <Picture
+              sources={[hit.thumbnail_url, hit.url]}
+              alt={title}
+              onMissing={() => {
+                setMissing(true);
+                news.onMissing(hit.id);
+              }}
+              onLoaded={news.onLoaded}
+            />
           </button>
         )}
         <TileActions id={hit.id} title={title} actions={actions} />

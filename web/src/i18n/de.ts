@@ -2,7 +2,7 @@ import type { Words } from "./en.ts";
 import type { Speech } from "./speech.ts";
 
 /** What the page says, in German. */
-export const de = ({ number, plural }: Speech): Words => ({
+export const de = ({ number, moment, plural }: Speech): Words => ({
   languageName: "Deutsch",
   language: "Sprache",
   collection: "Sammlung",
@@ -150,6 +150,11 @@ export const de = ({ number, plural }: Speech): Words => ({
 
   collectionsHeading: "Sammlungen",
   collectionPictures: (count) => plural(count, { one: "# Bild", other: "# Bilder" }),
+  upToDate: "Auf dem neuesten Stand",
+  waitingToBeIndexed: (count) =>
+    plural(count, { one: "# Bild wartet auf die Aufnahme", other: "# Bilder warten auf die Aufnahme" }),
+  picturesPerSecond: (rate) => `${number(rate)} pro Sekunde`,
+  silentSince: (time) => `Nichts von der Aufnahme gehört seit ${moment(time)}`,
   model: "Modell",
   namespace: "Namespace",
   dims: (count) => `${number(count)} Dimensionen`,

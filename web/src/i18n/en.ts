@@ -1,7 +1,7 @@
 import type { Speech } from "./speech.ts";
 
 /** What the page says, in English. Every other language has the same entries. */
-export const en = ({ number, plural }: Speech) => ({
+export const en = ({ number, moment, plural }: Speech) => ({
   languageName: "English",
   language: "Language",
   collection: "Collection",
@@ -156,6 +156,11 @@ export const en = ({ number, plural }: Speech) => ({
   // collections
   collectionsHeading: "Collections",
   collectionPictures: (count: number) => plural(count, { one: "# picture", other: "# pictures" }),
+  upToDate: "Up to date",
+  waitingToBeIndexed: (count: number) =>
+    plural(count, { one: "# picture waits to be indexed", other: "# pictures wait to be indexed" }),
+  picturesPerSecond: (rate: number) => `${number(rate)} a second`,
+  silentSince: (time: string) => `Nothing heard of its indexing since ${moment(time)}`,
   model: "Model",
   namespace: "Namespace",
   dims: (count: number) => `${number(count)} dimensions`,

@@ -6,7 +6,7 @@ import httpx
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from elasticsearch import Elasticsearch
-from imagesearch_contract import names
+from imagesearch_contract import names, platform_indices
 from imagesearch_contract.index import IndexMeta, Quantization, index_body
 
 from imagesearch_stack import StackError
@@ -71,12 +71,15 @@ def model_dims(tracking_uri: str, name: str, version: str) -> int:
 def create_index(elasticsearch_url: str, meta: IndexMeta, *, quantization: Quantization = "int8") -> str:
     """Create the index of a collection and model, and point the collection's alias at it alone; the index's name.
 
-    Indices that the alias pointed at before held another model's vectors; they are deleted.
+    The platform's own indices are created, too. Indices that the alias pointed at before held another model's vectors; they are deleted.
     """
     index = names.index(meta.namespace, meta.collection, meta.model_name, meta.model_version)
     alias = names.alias(meta.namespace, meta.collection)
     body = index_body(meta, quantization=quantization)
     with Elasticsearch(elasticsearch_url) as client:
+        for name, its_body in platform_indices.bodies().items():
+            if not client.indices.exists(index=name):
+                client.indices.create(index=name, settings=its_body["settings"], mappings=its_body["mappings"])
         if client.indices.exists(index=index):
             # The encoder may have moved to another port since.
             client.indices.put_mapping(index=index, meta=body["mappings"]["_meta"])

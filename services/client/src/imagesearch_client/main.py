@@ -193,11 +193,23 @@ def summary(page: Page) -> str:
 def collections_table(found: list[Collection]) -> Table:
     """Collections for people."""
     table = Table(box=None, pad_edge=False)
-    for heading in ("collection", "pictures", "model"):
-        table.add_column(heading, justify="right" if heading == "pictures" else "left")
+    for heading in ("collection", "pictures", "waiting", "status", "model"):
+        table.add_column(heading, justify="right" if heading in ("pictures", "waiting") else "left")
     for each in found:
-        table.add_row(each.collection, f"{each.images:,}", each.model)
+        waiting = "" if each.lag is None else f"{each.lag:,}"
+        table.add_row(each.collection, f"{each.images:,}", waiting, standing(each), each.model)
     return table
+
+
+def standing(collection: Collection) -> str:
+    """The status of a collection, in words."""
+    match collection.status:
+        case "indexing" if collection.images_per_second:
+            return f"indexing, {collection.images_per_second:.1f}/s"
+        case "silent" if collection.updated_at:
+            return f"silent since {collection.updated_at:%Y-%m-%d %H:%M} UTC"
+        case status:
+            return (status or "unknown").replace("_", " ")
 
 
 if __name__ == "__main__":

@@ -90,3 +90,14 @@ class Collection(_Result):
     images: int
     model: str
     dims: int
+    status: str | None = None
+    """`up_to_date`, `indexing` or `silent`; None where nothing is known."""
+    lag: int | None = None
+    images_per_second: float | None = None
+    updated_at: datetime | None = None
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Self:
+        """The collection of an object of the API's JSON."""
+        moment = answer.get("updated_at")
+        return super().of({**answer, "updated_at": datetime.fromisoformat(moment) if moment else None})

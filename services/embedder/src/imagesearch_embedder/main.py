@@ -32,7 +32,8 @@ from imagesearch_embedder.checkpoint import checkpoint
 from imagesearch_embedder.letters import LettersNotDeliveredError, last_letters
 from imagesearch_embedder.metrics import serving
 from imagesearch_embedder.offsets import Offsets, ends
-from imagesearch_embedder.progress import Report, cause
+from imagesearch_embedder.progress import Bulletin, Report, cause, lag
+from imagesearch_embedder.reports import looking
 from imagesearch_embedder.session import JavaError, kafka_options, open_session, task_slots
 from imagesearch_embedder.sink import IndexMismatchError, IndexMissing, Unavailable, check_index, connect
 from imagesearch_embedder.worker import LOG_FORMAT, MESSAGE_COLUMNS, TASK_SCHEMA, embed_frames
@@ -86,16 +87,21 @@ def fill(
 ) -> None:
     """Embed into this index, until `stop` or until it is no more."""
     path, is_new = checkpoint(session, settings.checkpoint_location, index_uuid)
-    with connect(settings) as client, closing(Offsets(settings)) as offsets:
+    with connect(settings) as client, closing(Offsets(settings)) as offsets, looking(settings):
         if is_new:
             offsets.forget()
         batch = embed_batch(settings, report, last_letters(settings))
         query = start(read(session, settings), batch, settings, path)
         log.info("embedding %s into %s with %s", settings.topic, settings.index, settings.model_label)
         is_there = every(RECHECK_SECONDS, lambda: exists(client, settings, index_uuid))
+        bulletin = Bulletin(client, settings.index)
         while not stop.is_set() and is_there() and not query.awaitTermination(1):
-            if (progress := query.lastProgress) is not None:
-                offsets.tell(ends(progress.sources[0].endOffset))
+            if (progress := query.lastProgress) is None:
+                bulletin.tell(None, 0.0)
+            else:
+                done = progress.sources[0]
+                offsets.tell(ends(done.endOffset))
+                bulletin.tell(lag(done.endOffset, done.latestOffset), report.images_per_second(progress.batchId))
     query.stop()
     if stop.is_set():
         log.info("stopped; the next start goes on from %s", path)

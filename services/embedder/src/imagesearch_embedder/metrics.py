@@ -4,9 +4,10 @@ import math
 from collections import Counter as Tally
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, get_args
 
 from imagesearch_contract.dead_letter import Reason
+from imagesearch_contract.platform_indices import Verdict
 from imagesearch_contract.settings import EmbedderSettings
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
@@ -30,6 +31,12 @@ ENCODER_BUSY: Final = Gauge(
     f"{_PREFIX}_encoder_busy_ratio", "Share of the last micro-batch's time in which the encoders worked."
 )
 
+REPORTS: Final = Counter(
+    f"{_PREFIX}_reports",
+    "Looks at pictures that were reported as dead, by what was found; `none` is no clear answer, to be tried again.",
+    ["verdict"],
+)
+
 
 @contextmanager
 def serving(settings: EmbedderSettings) -> Iterator[None]:
@@ -44,6 +51,8 @@ def serving(settings: EmbedderSettings) -> Iterator[None]:
         MESSAGES.labels(outcome, "")
     for reason in Reason:
         MESSAGES.labels("failed", reason)
+    for verdict in (*get_args(Verdict), "none"):
+        REPORTS.labels(verdict)
     if not settings.metrics_port:
         yield
         return

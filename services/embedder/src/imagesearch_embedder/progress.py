@@ -1,16 +1,21 @@
 """One log line for each micro-batch: what became of its messages, how long it took, how far behind the topic we are.
 
-`metrics` gets the same numbers.
+`metrics` gets the same numbers, and `Bulletin` writes those that people wait for where the search API finds them.
 """
 
 import json
 import logging
 import re
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch
 from imagesearch_contract.dead_letter import Reason
+from imagesearch_contract.platform_indices import PROGRESS_INDEX, SIGN_OF_LIFE_SECONDS, Progress
 from pyspark.sql.streaming.listener import (
     QueryProgressEvent,
     QueryStartedEvent,
@@ -22,6 +27,10 @@ from imagesearch_embedder import metrics
 from imagesearch_embedder.embed import Outcome
 
 log = logging.getLogger(__name__)
+
+TELL_SECONDS: Final = 5.0
+"""Changes are told no more often."""
+REQUEST_SECONDS: Final = 5.0
 
 
 class Done(NamedTuple):
@@ -37,6 +46,12 @@ class Report(StreamingQueryListener):
 
     def __init__(self) -> None:
         self._done: dict[int, Done] = {}
+        self._last = (-1, 0.0)
+
+    def images_per_second(self, batch: int) -> float:
+        """Pictures indexed per second in a micro-batch, if it is the last one that had any; else 0."""
+        number, rate = self._last
+        return rate if number == batch else 0.0
 
     def add(self, batch: int, tasks: Iterable[tuple[Mapping[str, int], float, float]]) -> None:
         """Take the outcomes of a micro-batch's tasks, the seconds that their encoders worked, and those that they lasted."""
@@ -60,10 +75,48 @@ class Report(StreamingQueryListener):
         if done and done.tally:
             seconds = progress.batchDuration / 1000
             metrics.count(done.tally, seconds=seconds, busy=done.busy)
+            self._last = progress.batchId, done.tally[Outcome.INDEXED] / seconds if seconds else 0.0
             log.info("%s", line(progress.batchId, done.tally, seconds, behind))
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802  Spark's name
         """Nothing to say: `main` reports how the query ended."""
+
+
+class Bulletin:
+    """Writes how far the embedder of an index is, for the search API to show; where it cannot, that is no fault."""
+
+    def __init__(self, client: Elasticsearch, index: str, *, now: Callable[[], float] = time.monotonic) -> None:
+        """Set up; nothing connects yet."""
+        self._client, self._index, self._now = client.options(request_timeout=REQUEST_SECONDS), index, now
+        self._told: tuple[int | None, float] | None = None
+        self._told_at = float("-inf")
+        self._failing = False
+
+    def tell(self, behind: int | None, images_per_second: float) -> None:
+        """Write what is so now, if it is news or a sign of life is due. To be called often."""
+        standing = behind, round(images_per_second, 2)
+        pause = SIGN_OF_LIFE_SECONDS if standing == self._told else TELL_SECONDS
+        if self._now() < self._told_at + pause:
+            return
+        self._told_at = self._now()
+        fault = self._write(
+            Progress(index=self._index, lag=behind, images_per_second=standing[1], updated_at=datetime.now(UTC))
+        )
+        self._told = None if fault else standing
+        if fault and not self._failing:
+            log.warning("the search API cannot be told how far this is: %s", fault)
+        self._failing = fault is not None
+
+    def _write(self, progress: Progress) -> str | None:
+        """Write; what went wrong, if anything."""
+        try:
+            # Writing would create a missing index, without its mapping; creating it is not ours to do.
+            if not self._client.indices.exists(index=PROGRESS_INDEX):
+                return f"there is no index {PROGRESS_INDEX}"
+            self._client.index(index=PROGRESS_INDEX, id=progress.index, document=progress.to_source())
+        except (ApiError, TransportError) as error:
+            return f"{type(error).__name__}: {error}"
+        return None
 
 
 def line(batch: int, tally: Counter[str], seconds: float, behind: int | None) -> str:

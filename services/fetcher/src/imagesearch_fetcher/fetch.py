@@ -12,6 +12,7 @@ import asyncio
 import errno
 import itertools
 import random
+import re
 import socket
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,9 @@ VALIDATOR_LIMIT: Final = 1_000
 _NOT_MODIFIED: Final = 304
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TRY_AGAIN: Final = frozenset({408, 425, 429})  # and every 5xx
+_GONE: Final = frozenset({404, 410})
+_PLACEHOLDER: Final = re.compile(r"/photo_unavailable[^/]*$")
+"""Where Flickr redirects to for a photo that was deleted: a picture that says so, which is no answer to what was asked."""
 # Not the loop's own few threads: a lookup that nobody answers holds its thread for ten seconds, and other names wait.
 _LOOKUPS: Final = ThreadPoolExecutor(64, thread_name_prefix="lookup")
 _TOO_BUSY: Final = frozenset({429, 503})
@@ -279,6 +283,8 @@ class Fetcher:
                         _check_answer(response)
                     return response
                 url = self._guard.check_redirect(url, _location(response))
+                if _PLACEHOLDER.search(url.path):
+                    raise FetchError(Reason.DEAD_LINK, "the server answered with a placeholder", gone=True)
             except BaseException:
                 response.close()
                 raise
@@ -426,7 +432,7 @@ def _check_answer(response: aiohttp.ClientResponse) -> None:
     if status >= 500 or status in _TRY_AGAIN:
         raise _TransientError(f"the server answered {status}", _retry_after(response))
     if not 200 <= status < 300:
-        raise FetchError(Reason.DEAD_LINK, f"the server answered {status}")
+        raise FetchError(Reason.DEAD_LINK, f"the server answered {status}", gone=status in _GONE)
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding not in ("", "identity"):
         raise FetchError(Reason.DEAD_LINK, f"the server sent {coding[:40]!a} coding although none was asked for")

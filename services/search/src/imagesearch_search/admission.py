@@ -96,20 +96,29 @@ class Door:
         per_minute = (caller and caller.requests_per_minute) or self._requests_per_minute
         if per_minute is None:
             return None
-        # Wrong keys count for the address: whoever tries some out is as limited as whoever shows none.
-        client = ("key", caller.name) if caller and caller.name else ("address", site_of(client_of(scope)))
-        return self._limiter.take(client, per_minute)
+        return self._limiter.take(counted_as(scope, caller), per_minute)
+
+
+def counted_as(scope: Scope, caller: Caller | None) -> tuple[str, str]:
+    """Which client's requests this one is counted among."""
+    # Wrong keys count for the address: whoever tries some out is as limited as whoever shows none.
+    return ("key", caller.name) if caller and caller.name else ("address", site_of(client_of(scope)))
 
 
 def _refusal(keys: Keys, caller: Caller | None, quota: Quota | None) -> Problem | None:
     if quota and quota.retry_seconds:
-        detail = f"More than {quota.per_minute} requests a minute. The next is taken in {quota.retry_seconds} s."
-        return Problem(RATE_LIMITED, detail, retry_after=quota.retry_seconds)
+        return too_often(quota)
     if caller is None:
         return Problem(UNKNOWN_KEY, "This API key is not known (any more).")
     if caller.name is None and keys.required:
         return key_required()
     return None
+
+
+def too_often(quota: Quota) -> Problem:
+    """The problem of whoever has asked for all that they may."""
+    detail = f"More than {quota.per_minute} requests a minute. The next is taken in {quota.retry_seconds} s."
+    return Problem(RATE_LIMITED, detail, retry_after=quota.retry_seconds)
 
 
 def key_of(headers: Headers) -> str | None:

@@ -83,6 +83,7 @@ def create_app(settings: SearchSettings, connect: Connect = connect) -> FastAPI:
     problems.install(app)
     web.install(app, settings.web_dir)
     app.state.key_file = key_file
+    app.state.reports = RateLimiter()
     no_keys = Keys()
     _admit(app, settings, lambda: key_file.keys if key_file else no_keys)
     app.openapi = partial(openapi.cached, app)  # type: ignore[method-assign]
@@ -109,9 +110,8 @@ def _admit(app: FastAPI, settings: SearchSettings, keys: Callable[[], Keys]) -> 
         gate=Gate(settings.max_concurrent_searches),
         seconds=settings.request_timeout_seconds,
     )
-    app.add_middleware(
-        BodyLimit, default=64 * 1024, limits=dict.fromkeys(("/image_search", "/search"), body_limit(settings))
-    )
+    pictures = dict.fromkeys(("/image_search", "/search"), body_limit(settings))
+    app.add_middleware(BodyLimit, default=64 * 1024, limits={**pictures, "/report": 4 * 1024})
     app.add_middleware(
         Door, guarded=guarded, keys=keys, requests_per_minute=settings.requests_per_minute, limiter=RateLimiter()
     )

@@ -83,6 +83,11 @@ def pictures(ids: Sequence[str]) -> Body:
     return {"query": {"ids": {"values": list(ids)}}, "size": len(ids), "_source": _SOURCE_FIELDS}
 
 
+def existence(picture: str) -> Body:
+    """Whether there is this picture; nothing of it."""
+    return {"query": {"ids": {"values": [picture]}}, "size": 1, "_source": False}
+
+
 def by_date(ids: Sequence[str], *, start: int, size: int, oldest_first: bool) -> Body:
     """A page of these pictures, ordered by date of upload."""
     ordered = _by_date(oldest_first)

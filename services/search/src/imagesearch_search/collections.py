@@ -1,23 +1,30 @@
 """Which collections there are, and for each the index to read and the encoder that speaks its language."""
 
+import asyncio
+import logging
 import time
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Self
+from datetime import UTC, datetime
+from typing import Any, Self
 
 from imagesearch_contract import names
 from imagesearch_contract.index import IndexMeta, IndexMetaError
+from imagesearch_contract.platform_indices import SIGN_OF_LIFE_SECONDS, Progress
 
 from imagesearch_search.access import EVERYBODY, Caller, key_required
 from imagesearch_search.encoder_client import Encoder
 from imagesearch_search.index_client import Index
 from imagesearch_search.problems import INDEX_UNREADABLE, UNKNOWN_COLLECTION, Problem
 from imagesearch_search.query import collection_label
-from imagesearch_search.schema import CollectionSummary
+from imagesearch_search.schema import CollectionStatus, CollectionSummary
 
 CACHE_SECONDS = 3.0
+SILENT_SECONDS = 3 * SIGN_OF_LIFE_SECONDS
 _LISTED = 20
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,10 +48,18 @@ class Collection:
 class Collections:
     """Finds collections by name, and remembers each for a few seconds."""
 
-    def __init__(self, index: Index, default_namespace: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        index: Index,
+        default_namespace: str,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         self._index = index
         self._default_namespace = default_namespace
         self._clock = clock
+        self._now = now
         self._known: dict[tuple[str, str], tuple[float, Collection]] = {}
         self._caller = EVERYBODY
 
@@ -96,7 +111,9 @@ class Collections:
     async def summaries(self) -> tuple[CollectionSummary, ...]:
         """All collections as the API lists them."""
         found = await self.every()
-        counts = await self._index.counts([c.index for c in found])
+        indices = [c.index for c in found]
+        counts, progress = await asyncio.gather(self._index.counts(indices), self._progress(indices))
+        now = self._now()
         return tuple(
             CollectionSummary(
                 collection=collection_label(c.meta.namespace, c.meta.collection, self._default_namespace),
@@ -105,9 +122,18 @@ class Collections:
                 images=counts.get(c.index, 0),
                 model=c.model,
                 dims=c.meta.dims,
+                **_standing(progress.get(c.index), now),
             )
             for c in found
         )
+
+    async def _progress(self, indices: list[str]) -> dict[str, Progress]:
+        """What is known; what can be searched is listed without it, too."""
+        try:
+            return await self._index.progress(indices)
+        except Problem as problem:
+            log.warning("How far the collections are is not known: %s (%r)", problem.detail, problem.__cause__)
+            return {}
 
     async def _unknown(self, namespace: str, name: str) -> Problem:
         default = self._default_namespace
@@ -117,6 +143,27 @@ class Collections:
         return Problem(
             UNKNOWN_COLLECTION, f"There is no collection {collection_label(namespace, name, default)!r}. {there_are}"
         )
+
+
+def _standing(progress: Progress | None, now: datetime) -> dict[str, Any]:
+    """The fields of a summary that tell how far its embedder is."""
+    if progress is None:
+        return {}
+    return {
+        "status": status_of(progress, now),
+        "lag": progress.lag,
+        "images_per_second": progress.images_per_second,
+        "updated_at": progress.updated_at,
+    }
+
+
+def status_of(progress: Progress, now: datetime) -> CollectionStatus | None:
+    """What an embedder does, by what it said last; None of one that has started and does not know yet."""
+    if (now - progress.updated_at).total_seconds() > SILENT_SECONDS:
+        return "silent"
+    if progress.lag is None:
+        return None
+    return "indexing" if progress.lag else "up_to_date"
 
 
 def _read(namespace: str, name: str, mappings: dict[str, dict[str, object]]) -> Collection:

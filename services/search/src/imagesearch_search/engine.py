@@ -12,6 +12,7 @@ from typing import Final, Self
 
 import numpy as np
 from imagesearch_contract.dead_letter import Reason
+from imagesearch_contract.platform_indices import MAX_REPORTS, Report
 from imagesearch_contract.settings import SearchSettings
 from imagesearch_fetcher.fetch import FetchError
 
@@ -28,6 +29,8 @@ from imagesearch_search.problems import (
     ENCODER_UNAVAILABLE,
     IMAGE_NOT_FETCHED,
     INDEX_UNAVAILABLE,
+    TOO_MANY_REPORTS,
+    UNKNOWN_PICTURE,
     Problem,
 )
 from imagesearch_search.query import Wanted
@@ -223,6 +226,31 @@ class SearchEngine:
             if error.reason in (Reason.BLOCKED_URL, Reason.UNREACHABLE):
                 await self._sleep(max(0.0, deadline - self._clock()))
             raise
+
+    async def report(self, collection: str, image: str) -> bool:
+        """Note that a picture is said to be dead; whether that is news. The collection's embedder looks into it.
+
+        Raises:
+            Problem: there is no such picture, too many are reported already, or Elasticsearch does not answer.
+        """
+        namespace, name = query.collection_of(collection, self._settings.default_namespace)
+        target = await self.collections.find(namespace, name)
+        try:
+            [found] = await self._index.search(target.index, [bodies.existence(image)], preference="_local")
+        except IndexMissingError:
+            self.collections.forget(namespace, name)
+            raise Problem(
+                INDEX_UNAVAILABLE, f"The index of {collection} is being replaced. Try again.", retry_after=2
+            ) from None
+        if not found["hits"]["hits"]:
+            raise Problem(UNKNOWN_PICTURE, f"The collection has no picture {image!r}.")
+        if await self._index.reports(target.index) >= MAX_REPORTS:
+            raise Problem(
+                TOO_MANY_REPORTS,
+                "Many pictures of the collection wait to be looked at. Try again later.",
+                retry_after=3600,
+            )
+        return await self._index.report(Report.of(target.index, image))
 
     async def close(self) -> None:
         """End what goes on in the background."""

@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from elasticsearch import ApiError, AsyncElasticsearch, NotFoundError, TransportError
+from elasticsearch import ApiError, AsyncElasticsearch, ConflictError, NotFoundError, TransportError
 from imagesearch_contract.index import VECTOR_FIELD
+from imagesearch_contract.platform_indices import PROGRESS_INDEX, REPORTS_INDEX, Progress, Report
 from imagesearch_contract.settings import ElasticsearchSettings
+from pydantic import ValidationError
 
 from imagesearch_search.problems import INDEX_UNAVAILABLE, Problem
 
@@ -33,6 +35,18 @@ class Index(Protocol):
 
     async def counts(self, indices: list[str]) -> dict[str, int]:
         """How many documents of each index can be found."""
+        ...
+
+    async def progress(self, indices: list[str]) -> dict[str, Progress]:
+        """How far the embedder of each index is; those of which nothing is known are missing."""
+        ...
+
+    async def reports(self, index: str) -> int:
+        """How many reports there are about pictures of an index."""
+        ...
+
+    async def report(self, report: Report) -> bool:
+        """Write a report, unless there is one about the picture already; whether it was written. All that is ever written."""
         ...
 
     async def aliases(self) -> dict[str, set[str]]:
@@ -93,6 +107,35 @@ class ElasticsearchIndex:
             raise unavailable(error) from error
         return {bucket["key"]: bucket["doc_count"] for bucket in found["aggregations"]["indices"]["buckets"]}
 
+    async def progress(self, indices: list[str]) -> dict[str, Progress]:
+        """See `Index`."""
+        if not indices:
+            return {}
+        try:
+            found = await self._client.mget(index=PROGRESS_INDEX, ids=indices)
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        sources = {each["_id"]: each.get("_source") for each in found["docs"]}  # an error where there is no such index
+        return {index: known for index, source in sources.items() if source and (known := _progress(source))}
+
+    async def reports(self, index: str) -> int:
+        """See `Index`."""
+        try:
+            found = await self._client.count(index=REPORTS_INDEX, query={"term": {"index": index}})
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return int(found["count"])
+
+    async def report(self, report: Report) -> bool:
+        """See `Index`."""
+        try:
+            await self._client.create(index=REPORTS_INDEX, id=report.id, document=report.to_source())
+        except ConflictError:
+            return False
+        except (ApiError, TransportError) as error:
+            raise unavailable(error) from error
+        return True
+
     async def aliases(self) -> dict[str, set[str]]:
         """See `Index`."""
         try:
@@ -100,6 +143,13 @@ class ElasticsearchIndex:
         except (ApiError, TransportError) as error:
             raise unavailable(error) from error
         return {index: set(entry["aliases"]) for index, entry in found.items() if entry["aliases"]}
+
+
+def _progress(source: dict[str, Any]) -> Progress | None:
+    try:
+        return Progress.model_validate(source)
+    except ValidationError:
+        return None  # of another version
 
 
 def connect(settings: ElasticsearchSettings) -> AsyncElasticsearch:

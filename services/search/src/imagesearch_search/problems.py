@@ -2,10 +2,10 @@
 
     Problem
         who asks        KEY_REQUIRED, UNKNOWN_KEY, RATE_LIMITED
-        the request     INVALID_REQUEST, MALFORMED_BODY, TOO_DEEP, UNKNOWN_COLLECTION
+        the request     INVALID_REQUEST, MALFORMED_BODY, TOO_DEEP, UNKNOWN_COLLECTION, UNKNOWN_PICTURE
         its picture     BODY_TOO_LARGE, IMAGE_TOO_LARGE, UNSUPPORTED_IMAGE, UNUSABLE_IMAGE, IMAGE_NOT_FETCHED
         its media type  UNSUPPORTED_BODY
-        what we can do  OVERLOADED, DEADLINE_EXCEEDED
+        what we can do  OVERLOADED, TOO_MANY_REPORTS, DEADLINE_EXCEEDED
         what we ask     ENCODER_UNAVAILABLE, ENCODER_OVERLOADED, MODEL_MISMATCH, INDEX_UNAVAILABLE, INDEX_UNREADABLE
 
 `routes` and `engine` raise `Problem`; `install` teaches an application to answer with them.
@@ -41,11 +41,13 @@ KEY_REQUIRED = Kind("key-required", 401, "An API key is needed")
 UNKNOWN_KEY = Kind("unknown-key", 401, "Unknown API key")
 RATE_LIMITED = Kind("rate-limited", 429, "Too many requests of one client")
 OVERLOADED = Kind("overloaded", 429, "Too many requests of all clients")
+TOO_MANY_REPORTS = Kind("too-many-reports", 429, "Too many pictures of the collection are reported")
 DEADLINE_EXCEEDED = Kind("deadline-exceeded", 504, "Not answered in time")
 INVALID_REQUEST = Kind("invalid-request", 422, "The request has faults")
 MALFORMED_BODY = Kind("malformed-body", 400, "The body cannot be read")
 TOO_DEEP = Kind("too-deep", 400, "Past the last page")
 UNKNOWN_COLLECTION = Kind("unknown-collection", 404, "Unknown collection")
+UNKNOWN_PICTURE = Kind("unknown-picture", 404, "Unknown picture")
 BODY_TOO_LARGE = Kind("body-too-large", 413, "The body is too large")
 UNSUPPORTED_BODY = Kind("unsupported-body", 415, "Unsupported media type of the body")
 IMAGE_TOO_LARGE = Kind("image-too-large", 413, "The picture is too large")

@@ -1,6 +1,7 @@
 """The routes of the search API: read the request, ask the engine."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Depends, Request
@@ -10,6 +11,7 @@ from starlette.formparsers import MultiPartException
 
 from imagesearch_search import query
 from imagesearch_search.access import faults_of
+from imagesearch_search.admission import counted_as, too_often
 from imagesearch_search.engine import SearchEngine
 from imagesearch_search.problems import INVALID_REQUEST, MALFORMED_BODY, UNSUPPORTED_BODY, Problem
 from imagesearch_search.query import Wanted
@@ -21,6 +23,8 @@ from imagesearch_search.schema import (
     ProblemDetails,
     ProblemError,
     Readiness,
+    ReportReceipt,
+    ReportRequest,
     SearchRequest,
     SearchResponse,
     Term,
@@ -30,6 +34,9 @@ from imagesearch_search.schema import (
 from imagesearch_search.timing import Stages
 
 router = APIRouter()
+
+REPORTS_PER_MINUTE: Final = 20
+"""Of one client to one process. Each may have a stranger's server be asked for a picture."""
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -253,8 +260,30 @@ def _validated(model: type[Model], given: bytes | dict[str, Any]) -> Model:
     responses=_problems(_503="Elasticsearch does not answer"),
 )
 async def collections(engine: EngineDep) -> CollectionList:
-    """Every collection, with the number of its searchable pictures and its model."""
+    """Every collection, with the number of its searchable pictures, its model, and how far its embedder is."""
     return CollectionList(collections=await engine.collections.summaries())
+
+
+@router.post(
+    "/report",
+    tags=["collections"],
+    summary="Say that a picture is not there any more",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=_problems(
+        _400="Not JSON",
+        _404="Unknown collection, or no such picture in it",
+        _413="The body is too large",
+        _422="The request has faults",
+        _503="Elasticsearch does not answer",
+    ),
+)
+async def report(asked: ReportRequest, request: Request, engine: EngineDep) -> ReportReceipt:
+    """What cannot be loaded may be reported. The picture is asked for anew, once an hour at most, and leaves the
+    collection only if its server says that it is gone. Each client may report 20 pictures a minute."""
+    quota = request.app.state.reports.take(counted_as(request.scope, request.state.caller), REPORTS_PER_MINUTE)
+    if quota.retry_seconds:
+        raise too_often(quota)
+    return ReportReceipt(known=not await engine.report(asked.collection, asked.id))
 
 
 @router.get("/healthz", tags=["health"], summary="Is the process alive")

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from imagesearch_contract.index import MAX_RESULT_WINDOW
-from imagesearch_contract.record import ID_LIMIT, ContentType, GeoPoint
+from imagesearch_contract.record import ID_LIMIT, ContentType, GeoPoint, ImageId
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 MAX_SIZE: Final = 100
@@ -309,11 +309,15 @@ class SearchResponse(BaseModel):
     )
 
 
+CollectionStatus = Literal["up_to_date", "indexing", "silent"]
+
+
 class CollectionSummary(BaseModel):
     """One collection that can be searched."""
 
     model_config = ConfigDict(
         frozen=True,
+        json_schema_serialization_defaults_required=True,
         json_schema_extra={
             "example": {
                 "collection": "stamps",
@@ -322,6 +326,10 @@ class CollectionSummary(BaseModel):
                 "images": 829,
                 "model": "starter/1",
                 "dims": 512,
+                "status": "indexing",
+                "lag": 171,
+                "images_per_second": 24.5,
+                "updated_at": "2026-01-31T12:00:00Z",
             }
         },
     )
@@ -332,12 +340,45 @@ class CollectionSummary(BaseModel):
     images: int = Field(description="Pictures that are searchable now.")
     model: str = Field(description="`<name>/<version>` of the model whose vectors it holds.")
     dims: int = Field(description="Length of its vectors.")
+    status: CollectionStatus | None = Field(
+        default=None,
+        description="`up_to_date`: all that was published is done. `indexing`: some waits. `silent`: its embedder has not "
+        "said anything for three minutes. Null where nothing is known.",
+    )
+    lag: int | None = Field(
+        default=None,
+        description="Messages that wait to be indexed, as its embedder said last; null where it is not known.",
+    )
+    images_per_second: float | None = Field(
+        default=None, description="Pictures indexed per second lately; 0 at rest, null where nothing is known."
+    )
+    updated_at: datetime | None = Field(default=None, description="When its embedder said so.")
 
 
 class CollectionList(BaseModel):
     """The collections that can be searched, by name."""
 
     collections: tuple[CollectionSummary, ...]
+
+
+class ReportRequest(BaseModel):
+    """The body of `POST /report`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    collection: CollectionName
+    id: ImageId = Field(description="The picture.", examples=["flickr:53466812"])
+    reason: Literal["dead"] = Field(
+        default="dead", description="`dead`: it cannot be loaded from where it is said to be."
+    )
+
+
+class ReportReceipt(BaseModel):
+    """The report was taken."""
+
+    model_config = ConfigDict(frozen=True)
+
+    known: bool = Field(description="It was reported lately already, so this changes nothing.")
 
 
 class Health(BaseModel):
