@@ -13,7 +13,7 @@ class Encoder:
     def __init__(self) -> None:
         self.encoder = SameEncoder()
 
-    @bentoml.api(batchable=True, max_batch_size=BATCH)
+    @bentoml.api(batchable=True, max_batch_size=BATCH)  # type: ignore[untyped-decorator]
     def encode(self, images: list[str]) -> list[str]:
         """A vector for each picture."""
         vectors = self.encoder.encode([open_picture(base64.b64decode(image)) for image in images])
