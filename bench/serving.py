@@ -4,6 +4,9 @@ Ours is the real one, on Ray Serve. LitServe, BentoML and mosec serve the same O
 same decoder, as many processes with as many threads, and batches of the same size (`serving_peers/`). Only ours decodes in
 processes bounded in time and memory. Bodies are the bytes of a JPEG, for BentoML in base64.
 
+Beside the rates stands the processor time that a server, with all its processes, takes for a picture: it says who does less
+work, and hardly depends on what else the machine does. `--ray NAME=VALUE` gives our service's Ray a variable, to compare.
+
 One server runs at a time, in rounds of all in turn. Each is driven by the same client, on the same cores: first by one
 client, then by many, each of which waits for its answer before it asks again. Before that, every server's vector is
 compared with what the encoder gives in this process. The peers are installed in `~/.cache/imagesearch/bench`, once.
@@ -12,6 +15,7 @@ compared with what the encoder gives in this process. The peers are installed in
 import argparse
 import asyncio
 import base64
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -30,6 +34,7 @@ from typing import Final, NamedTuple
 import aiohttp
 import httpx
 import numpy as np
+import psutil
 from grounds import write_jpegs
 from imagesearch_contract.encoder import IMAGE_PATH
 from imagesearch_contract.settings import EncoderServiceSettings
@@ -73,7 +78,9 @@ class Figures(NamedTuple):
     p50: float
     p99: float
     alone: float
-    """Median of a lone client; all three in milliseconds."""
+    """Median of a lone client."""
+    cpu: float
+    """Processor time for each picture; all four in milliseconds."""
 
 
 def main() -> None:
@@ -87,6 +94,7 @@ def main() -> None:
         "--model", choices=("starter", "clip"), default="starter", help="clip: a ViT-B/32 of random weights"
     )
     parser.add_argument("--only", nargs="*", help="names of servers; default: all")
+    parser.add_argument("--ray", nargs="*", default=[], metavar="NAME=VALUE", help="variables of our service")
     args = parser.parse_args()
     console = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory(prefix="imagesearch-serving-") as scratch:
@@ -94,7 +102,7 @@ def main() -> None:
         pictures = [(run_dir / name).read_bytes() for name in write_jpegs(run_dir, SIZES * 8)]
         with registered(run_dir, args.model, console) as (settings, artefact):
             expected = encode_here(artefact, pictures[0])
-            every = [ours(run_dir, settings, args.workers), *peers(run_dir, artefact, args.workers, console)]
+            every = [ours(run_dir, settings, args.workers, args.ray), *peers(run_dir, artefact, args.workers, console)]
             every = [server for server in every if not args.only or server.name in args.only]
             found: dict[str, list[Figures]] = {server.name: [] for server in every}
             for number in range(args.rounds):
@@ -102,7 +110,8 @@ def main() -> None:
                     figures = one_round(server, pictures, expected, args.clients, args.seconds)
                     found[server.name].append(figures)
                     console.print(
-                        f"round {number + 1}: {server.name:<9} {figures.per_second:6.1f}/s   load {os.getloadavg()[0]:.1f}"
+                        f"round {number + 1}: {server.name:<9} {figures.per_second:6.1f}/s   {figures.cpu:.1f} ms CPU each"
+                        f"   load {os.getloadavg()[0]:.1f}"
                     )
     report(found, args)
 
@@ -125,7 +134,7 @@ def registered(run_dir: Path, model: str, console: Console) -> Iterator[tuple[En
         yield settings, fetch(f"models:/{name}/{version}", tracking_uri=mlflow, device="cpu")
 
 
-def ours(run_dir: Path, settings: EncoderServiceSettings, workers: int) -> Server:
+def ours(run_dir: Path, settings: EncoderServiceSettings, workers: int, ray: list[str]) -> Server:
     """The encoder service on a Ray of its own, with a fixed number of replicas."""
     fixed = settings.model_copy(
         update={"min_replicas": workers, "max_replicas": workers, "cpus_per_replica": CORES // workers}
@@ -134,7 +143,8 @@ def ours(run_dir: Path, settings: EncoderServiceSettings, workers: int) -> Serve
     def start(port: int) -> Process:
         command = [sys.executable, "-m", "imagesearch_search.serving", "--port", str(port), "--cpus", str(CORES)]
         command += ["--dashboard-port", str(free_port())]
-        return Process("ours", command, log=run_dir / "ours.log", env=fixed.to_env() | servers.QUIET_MLFLOW)
+        environment = fixed.to_env() | servers.QUIET_MLFLOW | dict(each.split("=", 1) for each in ray)
+        return Process("ours", command, log=run_dir / "ours.log", env=environment)
 
     return Server("ours", start, IMAGE_PATH)
 
@@ -209,7 +219,7 @@ def one_round(server: Server, pictures: list[bytes], expected: np.ndarray, clien
     with Processes() as processes:
         process = processes.add(server.start(port))
         process.wait_until(lambda: answers(url, bodies[0], server, expected), within_seconds=120)
-        return asyncio.run(drive(url, bodies, server.media_type, clients, seconds))
+        return asyncio.run(drive(process, url, bodies, server.media_type, clients, seconds))
 
 
 def answers(url: str, body: bytes, server: Server, expected: np.ndarray) -> bool:
@@ -228,7 +238,20 @@ def answers(url: str, body: bytes, server: Server, expected: np.ndarray) -> bool
     return True
 
 
-async def drive(url: str, bodies: list[bytes], media_type: str, clients: int, seconds: float) -> Figures:
+def cpu_seconds(process: Process) -> float:
+    """What a server and all its processes have used so far."""
+    root = psutil.Process(process.pid)
+    spent = 0.0
+    for each in (root, *root.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = each.cpu_times()
+            spent += times.user + times.system
+    return spent
+
+
+async def drive(
+    process: Process, url: str, bodies: list[bytes], media_type: str, clients: int, seconds: float
+) -> Figures:
     """Ask as one client, then as many."""
     numbers = count()
     connector = aiohttp.TCPConnector(limit=0)
@@ -251,14 +274,25 @@ async def drive(url: str, bodies: list[bytes], media_type: str, clients: int, se
 
         await closed(clients, min(2.0, seconds))  # warm-up
         alone, _ = await closed(1, min(3.0, seconds))
+        cpu = cpu_seconds(process)
         waits, took = await closed(clients, seconds)
-    return Figures(len(waits) / took, percentile(waits, 50), percentile(waits, 99), statistics.median(alone))
+        cpu = (cpu_seconds(process) - cpu) * 1000 / len(waits)
+    return Figures(len(waits) / took, percentile(waits, 50), percentile(waits, 99), statistics.median(alone), cpu)
 
 
 def report(found: dict[str, list[Figures]], args: argparse.Namespace) -> None:
     """The table, and ours against the best of the others: medians over the rounds."""
     title = f"bench/serving: {args.model}, {args.clients} clients, {args.workers} x {CORES // args.workers} threads"
-    table = Table("", "pictures/s", "p50 ms", "p99 ms", "one client, p50 ms", title=title, title_justify="left")
+    table = Table(
+        "",
+        "pictures/s",
+        "p50 ms",
+        "p99 ms",
+        "one client, p50 ms",
+        "CPU ms a picture",
+        title=title,
+        title_justify="left",
+    )
     rates = {name: statistics.median(each.per_second for each in rounds) for name, rounds in found.items()}
     for name, rounds in found.items():
         table.add_row(name, *(f"{statistics.median(column):.1f}" for column in zip(*rounds, strict=True)))
