@@ -8,10 +8,11 @@ The vectors are not the same, so a model is only registered in int8 after it was
 pictures. There is no bfloat16 here: ONNX Runtime has no such kernels for x86 processors. A GPU runs the model in it anyway.
 """
 
+import logging
 import shutil
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
@@ -26,8 +27,10 @@ from imagesearch_encoder.runtime.encoder import (
     TEXT_GRAPH,
     Encoder,
     EncoderInfo,
+    Item,
     Precision,
     Vectors,
+    batches,
     checksums,
 )
 from imagesearch_encoder.sources import ExportError
@@ -94,15 +97,19 @@ def quantise(folder: Path, into: Path, info: EncoderInfo) -> EncoderInfo:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     shutil.copytree(folder, into, ignore=lambda _, names: [name for name in names if ".onnx" in name])
-    for graph in (TEXT_GRAPH, IMAGE_GRAPH):
-        quantize_dynamic(
-            folder / graph,
-            into / graph,
-            op_types_to_quantize=["MatMul", "Gemm"],
-            per_channel=True,
-            reduce_range=True,  # 7 bits: without VNNI the sums of 8 would not fit, and they would be cut off silently
-            weight_type=QuantType.QInt8,
-        )
+    logging.disable(logging.WARNING)  # it advises a step that the exporter has taken, to the root logger
+    try:
+        for graph in (TEXT_GRAPH, IMAGE_GRAPH):
+            quantize_dynamic(
+                folder / graph,
+                into / graph,
+                op_types_to_quantize=["MatMul", "Gemm"],
+                per_channel=True,
+                reduce_range=True,  # 7 bits: without VNNI the sums of 8 do not fit, and would be cut off silently
+                weight_type=QuantType.QInt8,
+            )
+    finally:
+        logging.disable(logging.NOTSET)
     return written(into, replace(info, precision="int8", checksums=checksums(into)))
 
 
@@ -118,7 +125,7 @@ def judge(original: Encoder, quantised: Encoder, pictures: Sequence[Captioned]) 
     Args:
         original: the model in float32.
         quantised: the same in int8.
-        pictures: with captions, of which the first in each language is taken; at most 1000 pictures are looked at.
+        pictures: with captions, each of which is a query; at most 1000 pictures are looked at.
 
     Raises:
         ExportError: there are fewer than 100 pictures.
@@ -128,12 +135,13 @@ def judge(original: Encoder, quantised: Encoder, pictures: Sequence[Captioned]) 
         raise ExportError(
             f"int8 is judged on at least {MIN_PICTURES} captioned pictures, and there are {len(pictures)}"
         )
-    pictures = pictures[:MAX_PICTURES]
+    pictures, both = pictures[:MAX_PICTURES], (original, quantised)
     queries = [(caption, row) for row, picture in enumerate(pictures) for caption in picture.captions.values()]
     texts, own = [caption for caption, _ in queries], np.array([row for _, row in queries])
-    text_vectors = [encoder.encode_text(texts) for encoder in (original, quantised)]
-    image_vectors, image_seconds = _encode_pictures([original, quantised], pictures)
-    text_seconds = [_lone_seconds(encoder, texts[:LONE_TEXTS]) for encoder in (original, quantised)]
+    text_vectors = [encoder.encode_text(texts) for encoder in both]
+    _, text_seconds = _in_turn([each.encode_text for each in both], batches(texts[:LONE_TEXTS], 1))
+    opened = ([open_picture(picture.image) for picture in batch] for batch in batches(pictures, BATCH))
+    image_vectors, image_seconds = _in_turn([each.encode_image for each in both], opened)
     nearest = [_nearest(words @ images.T) for words, images in zip(text_vectors, image_vectors, strict=True)]
     found = [float((rows == own[:, None]).any(axis=1).mean()) for rows in nearest]
     return Verdict(
@@ -158,27 +166,18 @@ def choose(wanted: Wanted, verdict: Verdict) -> Precision:
     return "int8" if wanted == "int8" or (verdict.costs_nothing and verdict.brings_something) else "fp32"
 
 
-def _encode_pictures(encoders: Sequence[Encoder], pictures: Sequence[Captioned]) -> tuple[list[Vectors], list[float]]:
-    """The vectors of each encoder, and the seconds each took; they take turns, so that a busy machine is busy for both."""
-    parts: list[list[Vectors]] = [[] for _ in encoders]
-    seconds = [0.0] * len(encoders)
-    for start in range(0, len(pictures), BATCH):
-        opened = [open_picture(picture.image) for picture in pictures[start : start + BATCH]]
-        for number, encoder in enumerate(encoders):
+def _in_turn(
+    encodes: Sequence[Callable[[Sequence[Item]], Vectors]], batched: Iterable[Sequence[Item]]
+) -> tuple[list[Vectors], list[float]]:
+    """What each makes of all batches, and its median seconds for one: where the machine is busy, it is busy for all."""
+    vectors: list[list[Vectors]] = [[] for _ in encodes]
+    seconds: list[list[float]] = [[] for _ in encodes]
+    for batch in batched:
+        for number, encode in enumerate(encodes):
             began = time.perf_counter()
-            parts[number].append(encoder.encode_image(opened))
-            seconds[number] += time.perf_counter() - began
-    return [np.concatenate(each) for each in parts], seconds
-
-
-def _lone_seconds(encoder: Encoder, texts: Sequence[str]) -> float:
-    """The median of one text after the other."""
-    seconds = []
-    for text in texts:
-        began = time.perf_counter()
-        encoder.encode_text([text])
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds)
+            vectors[number].append(encode(batch))
+            seconds[number].append(time.perf_counter() - began)
+    return [np.concatenate(each) for each in vectors], [statistics.median(each) for each in seconds]
 
 
 def _least_cosine(pair: Sequence[Vectors]) -> float:
