@@ -161,7 +161,7 @@ def _quantise(
     from imagesearch_encoder.runtime.onnx_runtime import OnnxRuntime
 
     tell("quantising to int8, and comparing with fp32")
-    small = folder.with_name("encoder-int8")
+    small = folder.parent / "int8" / folder.name  # MLflow keeps the name
     small_info = quantise(folder, small, info)
     original, quantised = OnnxRuntime(folder, info, threads=2), OnnxRuntime(small, small_info, threads=2)
     verdict = judge(original, quantised, pictures)
