@@ -87,7 +87,7 @@ class Verdict:
     def __str__(self) -> str:
         return (
             f"cosine {self.cosine:.4f} (at least {MIN_COSINE}), agreement@10 {self.agreement_at_10:.3f} (at least {MIN_AGREEMENT}), "
-            f"recall@10 {-self.recall_at_10_loss:+.3f} (at most {MAX_RECALL_LOSS} less), "
+            f"recall@10 {0 - self.recall_at_10_loss:+.3f} (at most {MAX_RECALL_LOSS} less), "
             f"texts x {self.text_speed_up:.2f} as fast, pictures x {self.image_speed_up:.2f}"
         )
 
