@@ -35,6 +35,8 @@ STEP: Final = 4
 SERVICE_SECONDS: Final = 0.02
 AS_BEFORE: Final = 1.25
 """Times the median before the step."""
+SETTLE_SECONDS: Final = 8
+"""For which the load goes on when all replicas run."""
 APPLICATION: Final = "bench"
 
 
@@ -117,7 +119,7 @@ def one(config: AutoscalingConfig, settings: EncoderServiceSettings, url: str, c
 
 
 async def take_step(url: str, clients: int, limit: float) -> Reached:
-    """Ask as so many clients, then as four times as many, until all is as it was."""
+    """Ask as so many clients, then as four times as many, until all replicas run and a little longer."""
     answers: list[Answer] = []
     asked_for = running = math.inf
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -126,12 +128,13 @@ async def take_step(url: str, clients: int, limit: float) -> Reached:
         before = statistics.median(answer.waited for answer in answers if answer.at > time.monotonic() - 4)
         began = time.monotonic()
         load += [asyncio.create_task(client(session, url, answers)) for _ in range((STEP - 1) * clients)]
-        while time.monotonic() - began < limit and (as_fast := seconds_until(answers, began, before)) == math.inf:
+        while time.monotonic() - began < min(limit, running + SETTLE_SECONDS):
             target, up = await asyncio.to_thread(replicas)
             passed = time.monotonic() - began
             asked_for = min(asked_for, passed) if target == STEP else asked_for
             running = min(running, passed) if up == STEP else running
             await asyncio.sleep(0.1)
+        as_fast = seconds_until(answers, began, before)
         for task in load:
             task.cancel()
         await asyncio.gather(*load, return_exceptions=True)
