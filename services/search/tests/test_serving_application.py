@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import pytest
-from imagesearch_contract.settings import SettingsError
+from imagesearch_contract.settings import EncoderServiceSettings, SettingsError
 
 pytestmark = [
     pytest.mark.integration,
@@ -29,6 +29,17 @@ def test_the_arguments_of_the_serve_configuration_override_the_environment(monke
     assert deployment.ray_actor_options == {"num_cpus": 1.0, "num_gpus": 0.5}
     assert deployment._deployment_config.autoscaling_config.max_replicas == 7
     assert deployment.init_args[0].model_label == "tiny/1"
+
+
+def test_a_load_that_lasts_is_met_in_one_step():
+    from imagesearch_search.serving import autoscaling
+
+    config = autoscaling(EncoderServiceSettings(model_name="tiny", model_version="1"))
+
+    assert config.upscale_delay_s < 5  # seconds, where Ray waits for 30
+    assert config.look_back_period_s > config.metrics_interval_s  # or else Ray warns: the mean would be of one report
+    # When the delay is over, the mean is of the new load alone.
+    assert config.look_back_period_s <= config.metrics_interval_s + config.upscale_delay_s
 
 
 def test_without_a_model_the_application_names_the_variables(monkeypatch):

@@ -54,6 +54,9 @@ def encoder(users: Sequence[Collection], version: Version, settings: OperatorSet
                 "autoscalerOptions": {
                     "version": "v2",
                     "idleTimeoutSeconds": 60,
+                    # Serve asks for replicas within seconds (`autoscaling` in the application); Ray's autoscaler would look
+                    # only every five whether a pod is needed for them. Each look is a call or two to the API server.
+                    "env": values({"AUTOSCALER_UPDATE_INTERVAL_S": "2"}),
                     "imagePullPolicy": settings.image_pull_policy,
                     "securityContext": CONTAINER_SECURITY,
                     "volumeMounts": [TMP],

@@ -109,12 +109,17 @@ def _encode_pictures(encoder: Encoder, pictures: Sequence[Captioned], advance: C
     vectors = np.empty((len(pictures), encoder.dims), dtype=np.float32)
     for start in range(0, len(pictures), BATCH):
         batch = pictures[start : start + BATCH]
-        vectors[start : start + BATCH] = encoder.encode_image([_open(picture.image) for picture in batch])
+        vectors[start : start + BATCH] = encoder.encode_image([open_picture(picture.image) for picture in batch])
         advance(len(batch))
     return vectors
 
 
-def _open(path: Path) -> Image.Image:
+def open_picture(path: Path) -> Image.Image:
+    """Read a picture.
+
+    Raises:
+        CaptionsError: it is missing or cannot be decoded.
+    """
     try:
         return decode(path.read_bytes(), MAX_PIXELS)
     except OSError as error:

@@ -25,14 +25,16 @@ from imagesearch_encoder.runtime.encoder import (
     TOKENIZER_FILE,
     EncoderInfo,
     Vectors,
-    sha256,
+    checksums,
 )
 from imagesearch_encoder.runtime.onnx_runtime import OnnxRuntime
 from imagesearch_encoder.runtime.preprocess import to_pixels
-from imagesearch_encoder.runtime.tokens import to_tokens
+from imagesearch_encoder.runtime.tokens import padded, to_tokens
 from imagesearch_encoder.sources import EXPORT_PACKAGES, ExportError, versions
 
 MIN_COSINE: Final = 0.999
+MIN_TRIMMED_COSINE: Final = 0.9999
+"""Between a text without padding and one with all of it: the same numbers but for the order in which they are summed."""
 SAMPLE_TEXTS: Final = (
     "a dog",
     "Two children are playing in the snow, and a third one is watching them!",
@@ -61,19 +63,19 @@ def export(towers: Towers, folder: Path) -> EncoderInfo:
     """Write the artefact's files into `folder` (which may hold `weights/` already) and return its final info.
 
     Raises:
-        ExportError: ONNX Runtime's vectors differ from torch's (cosine below 0.999).
+        ExportError: ONNX Runtime's vectors differ from torch's (cosine below 0.999), or texts are cut to their own length
+            and the text tower's vectors depend on the padding that falls away (cosine below 0.9999).
     """
     (folder / TEXT_GRAPH).parent.mkdir(parents=True, exist_ok=True)
     towers.tokenizer.save(str(folder / TOKENIZER_FILE))
     tokens = [torch.from_numpy(ids) for ids in _text_inputs(towers, SAMPLE_TEXTS[:3])]
     pixels = torch.from_numpy(to_pixels(sample_images()[:3], towers.info.preprocessing))
     batch = torch.export.Dim.DYNAMIC
-    fixed_length = towers.tokenizer.padding is not None and towers.tokenizer.padding["length"] is not None
-    text_shape = {0: batch} if fixed_length else {0: batch, 1: batch}
+    text_shape = {0: batch, 1: batch} if _trims(towers.tokenizer) else {0: batch}
     _to_onnx(towers.text, tokens, towers.info.text_inputs, text_shape, folder / TEXT_GRAPH)
     _to_onnx(towers.image, [pixels], ("pixels",), {0: batch}, folder / IMAGE_GRAPH)
     _check(towers, folder)
-    info = replace(towers.info, exported_with=versions(EXPORT_PACKAGES), checksums=_checksums(folder))
+    info = replace(towers.info, exported_with=versions(EXPORT_PACKAGES), checksums=checksums(folder))
     (folder / INFO_FILE).write_text(info.to_json())
     return info
 
@@ -83,15 +85,15 @@ def sample_images() -> list[Image.Image]:
     return [_pattern(width, height) for width, height in ((320, 240), (240, 427), (224, 224), (97, 61), (640, 201))]
 
 
-def require_agreement(what: str, found: Vectors, expected: Vectors) -> None:
+def require_agreement(what: str, found: Vectors, expected: Vectors, at_least: float = MIN_COSINE) -> None:
     """Compare unit vectors row by row.
 
     Raises:
-        ExportError: a cosine is below 0.999 (or is not a number).
+        ExportError: a cosine is below `at_least` (or is not a number).
     """
     cosine = float(np.min(np.sum(found * expected, axis=1), initial=1.0))
-    if not cosine >= MIN_COSINE:
-        raise ExportError(f"{what}: cosine {cosine:.5f} is below {MIN_COSINE}; the model was not registered")
+    if not cosine >= at_least:
+        raise ExportError(f"{what}: cosine {cosine:.5f} is below {at_least}; the model was not registered")
 
 
 def _pattern(width: int, height: int) -> Image.Image:
@@ -100,6 +102,11 @@ def _pattern(width: int, height: int) -> Image.Image:
     stripes = (np.sin(width * x / 6) > 0) * (y < 0.35)
     channels = [0.7 * x + 0.3 * disc, 0.5 * y + 0.5 * stripes, 1 - 0.6 * disc - 0.3 * x * y]
     return Image.fromarray((255 * np.clip(np.stack(channels, axis=-1), 0, 1)).astype(np.uint8), "RGB")
+
+
+def _trims(tokenizer: Tokenizer) -> bool:
+    """Whether texts have no more tokens than the longest of their batch needs."""
+    return tokenizer.padding is None or tokenizer.padding["length"] is None
 
 
 def _text_inputs(towers: Towers, texts: Sequence[str]) -> list[np.ndarray]:
@@ -145,11 +152,11 @@ def _check(towers: Towers, folder: Path) -> None:
     for batch in [list(SAMPLE_TEXTS), *([text] for text in SAMPLE_TEXTS)]:
         expected = towers.text(*(torch.from_numpy(ids) for ids in _text_inputs(towers, batch)))
         require_agreement("text tower, ONNX Runtime against torch", runtime.encode_text(batch), expected.numpy())
+    if _trims(towers.tokenizer):
+        whole = replace(towers, tokenizer=padded(towers.tokenizer, towers.info.context_length))
+        expected = towers.text(*(torch.from_numpy(ids) for ids in _text_inputs(whole, SAMPLE_TEXTS)))
+        trimmed = np.concatenate([runtime.encode_text([text]) for text in SAMPLE_TEXTS])
+        require_agreement("text without its padding", trimmed, expected.numpy(), MIN_TRIMMED_COSINE)
     for pictures in [images, images[:1]]:
         expected = towers.image(torch.from_numpy(to_pixels(pictures, how)))
         require_agreement("image tower, ONNX Runtime against torch", runtime.encode_image(pictures), expected.numpy())
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != INFO_FILE)
-    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}

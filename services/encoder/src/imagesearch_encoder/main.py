@@ -60,6 +60,19 @@ def _parser() -> argparse.ArgumentParser:
     registering.add_argument(
         "--model", metavar="HF_ID_OR_DIR", help="the model, where it is to be registered under another name"
     )
+    registering.add_argument(
+        "--precision",
+        choices=("fp32", "int8", "auto"),
+        default="fp32",
+        help="of the matrix products on a CPU. int8 is refused where it would find less; auto takes it where it finds as much "
+        "and is faster on this processor (default: %(default)s; a GPU runs bf16 whatever is said here)",
+    )
+    registering.add_argument(
+        "--captions",
+        type=Path,
+        metavar="FILE.jsonl",
+        help="pictures on which int8 is judged, as for evaluate; 100 or more",
+    )
     evaluating = commands.add_parser(
         "evaluate",
         parents=[tracking],
@@ -80,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _register(given: argparse.Namespace, progress: Console) -> None:
     name, source = _source(given.name, given.model)
+    if given.precision != "fp32" and given.captions is None:
+        raise CaptionsError(f"{given.precision} is judged on captioned pictures: give --captions FILE.jsonl")
+    pictures = read_captions(given.captions) if given.captions else []
     with progress.status(f"registering {source.id}") as status:
 
         def tell(line: str) -> None:
@@ -87,7 +103,14 @@ def _register(given: argparse.Namespace, progress: Console) -> None:
             if not progress.is_terminal:
                 progress.print(line, markup=False, soft_wrap=True)
 
-        registered = register(source, name=name, tracking_uri=given.tracking_uri, tell=tell)
+        registered = register(
+            source,
+            name=name,
+            tracking_uri=given.tracking_uri,
+            precision=given.precision,
+            pictures=pictures,
+            tell=tell,
+        )
     sys.stdout.write(f"{registered.name} {registered.version}\n")
 
 

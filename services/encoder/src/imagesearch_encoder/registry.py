@@ -10,12 +10,13 @@ import re
 import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from imagesearch_contract import names
 
+from imagesearch_encoder.evaluate import Captioned
 from imagesearch_encoder.runtime.encoder import (
     IMAGE_GRAPH,
     INFO_FILE,
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
+    from imagesearch_encoder.quantise import Verdict, Wanted
+
 DATA: Final = "data/encoder"
 """Where MLflow keeps the artefact's folder inside a logged model."""
 RUNTIME_PACKAGE: Final = "imagesearch_model_runtime"
@@ -46,6 +49,9 @@ SOURCE_TAG: Final = "imagesearch.source"
 REVISION_TAG: Final = "imagesearch.revision"
 FINGERPRINT_TAG: Final = "imagesearch.fingerprint"
 CHECKSUM_TAG: Final = "imagesearch.checksum"
+PRECISION_TAG: Final = "imagesearch.precision"
+VERDICT_TAG: Final = "imagesearch.int8"
+"""How int8 compared with float32, in words; the figures are metrics of the run that logged the model."""
 
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@:]+)(/(?P<version>\d+)|@(?P<alias>[^/@]+))")
 
@@ -96,7 +102,13 @@ def load_encoder(
 
 
 def register(
-    source: Source, *, tracking_uri: str, name: str | None = None, tell: Callable[[str], None] = lambda _: None
+    source: Source,
+    *,
+    tracking_uri: str,
+    name: str | None = None,
+    precision: "Wanted" = "fp32",
+    pictures: Sequence[Captioned] = (),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> RegisteredModel:
     """Put a model into the registry, or find it there.
 
@@ -104,14 +116,18 @@ def register(
         source: the model.
         tracking_uri: the MLflow server.
         name: the registered name; the source's own by default.
+        precision: of the ONNX graphs. `int8` is refused where searches would be worse for it; `auto` is int8 where they
+            would not and this processor is faster for it, and else fp32.
+        pictures: on which int8 is judged; at least 100, not needed for fp32.
         tell: is told what happens, a line at a time.
 
     Raises:
-        ExportError: the export differs from the original.
+        ExportError: the export differs from the original, or int8 was asked for and does not pass.
+        CaptionsError: a picture is missing or cannot be decoded.
         RegistryError: MLflow cannot be reached.
     """
     name = name or source.name
-    fingerprint = source.fingerprint()
+    fingerprint = source.fingerprint(precision)
     with _registry(tracking_uri) as client:
         if found := _find(client, name, fingerprint):
             tell(f"{name} version {found.version} is registered already")
@@ -119,9 +135,11 @@ def register(
         with tempfile.TemporaryDirectory(prefix="imagesearch-model-") as scratch:
             folder = Path(scratch) / "encoder"
             folder.mkdir()
-            info = _export(source, folder, tell)
+            info, verdict = _export(source, folder, tell), None
+            if precision != "fp32":
+                folder, info, verdict = _quantise(folder, info, precision, pictures, tell)
             tell(f"uploading {_megabytes(folder)} MB to {tracking_uri}")
-            version = _upload(client, name, info, folder, fingerprint)
+            version = _upload(client, name, info, folder, fingerprint, verdict)
     tell(f"registered {name} version {version}")
     return RegisteredModel(name, version, new=True)
 
@@ -133,6 +151,23 @@ def _export(source: Source, folder: Path, tell: Callable[[str], None]) -> Encode
     towers = source.build(folder)
     tell("exporting to ONNX, and comparing with torch")
     return export(towers, folder)
+
+
+def _quantise(
+    folder: Path, info: EncoderInfo, wanted: "Wanted", pictures: Sequence[Captioned], tell: Callable[[str], None]
+) -> tuple[Path, EncoderInfo, "Verdict"]:
+    """The artefact that is to be registered, of the two, and how they compare."""
+    from imagesearch_encoder.quantise import choose, judge, quantise
+    from imagesearch_encoder.runtime.onnx_runtime import OnnxRuntime
+
+    tell("quantising to int8, and comparing with fp32")
+    small = folder.parent / "int8" / folder.name  # MLflow keeps the name
+    small_info = quantise(folder, small, info)
+    original, quantised = OnnxRuntime(folder, info, threads=2), OnnxRuntime(small, small_info, threads=2)
+    verdict = judge(original, quantised, pictures)
+    chosen = choose(wanted, verdict)
+    tell(f"{chosen} is taken; int8 has {verdict}")
+    return (small, small_info, verdict) if chosen == "int8" else (folder, info, verdict)
 
 
 def _find(client: "MlflowClient", name: str, fingerprint: str) -> "ModelVersion | None":
@@ -147,7 +182,14 @@ def _find(client: "MlflowClient", name: str, fingerprint: str) -> "ModelVersion 
     )
 
 
-def _upload(client: "MlflowClient", name: str, info: EncoderInfo, folder: Path, fingerprint: str) -> str:
+def _upload(
+    client: "MlflowClient",
+    name: str,
+    info: EncoderInfo,
+    folder: Path,
+    fingerprint: str,
+    verdict: "Verdict | None" = None,
+) -> str:
     import mlflow
     import numpy as np
     from mlflow.exceptions import MlflowException
@@ -160,6 +202,8 @@ def _upload(client: "MlflowClient", name: str, info: EncoderInfo, folder: Path, 
         REVISION_TAG: info.revision,
         CHECKSUM_TAG: info.checksum,
         FINGERPRINT_TAG: fingerprint,
+        PRECISION_TAG: info.precision,
+        **({VERDICT_TAG: str(verdict)} if verdict else {}),
     }
     signature = ModelSignature(
         inputs=Schema(
@@ -179,6 +223,8 @@ def _upload(client: "MlflowClient", name: str, info: EncoderInfo, folder: Path, 
             signature=signature,
             pip_requirements=[f"{package}=={version}" for package, version in versions(RUNTIME_REQUIREMENTS).items()],
         )
+        if verdict:
+            mlflow.log_metrics(verdict.figures)
     with contextlib.suppress(MlflowException):  # it is there already; anything else fails in the next line too
         client.create_registered_model(name)
     # The tags come with the version, not after it: a reader never sees a version without its dims.

@@ -49,10 +49,11 @@ class Source:
     build: Callable[[Path], "Towers"]
     """Load the model; may put weights into the artefact's folder, which it is given."""
 
-    def fingerprint(self) -> str:
-        """A SHA-256 that changes with whatever could change the artefact: source, packages, and the code that exports."""
+    def fingerprint(self, precision: str = "fp32") -> str:
+        """A SHA-256 that changes with whatever could change the artefact: source, packages, the code that exports, and the
+        precision that was asked for."""
         code = {path.name: sha256(path) for path in sorted(Path(__file__).parent.rglob("*.py")) if _exports(path)}
-        facts = [self.id, self.revision, versions(EXPORT_PACKAGES), code]
+        facts = [self.id, self.revision, versions(EXPORT_PACKAGES), code, precision]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
@@ -106,7 +107,13 @@ def versions(packages: tuple[str, ...]) -> dict[str, str]:
 
 
 def _exports(path: Path) -> bool:
-    return path.parent.name == "runtime" or path.stem in {"export", "huggingface", "sentencepiece_tokenizer", "starter"}
+    return path.parent.name == "runtime" or path.stem in {
+        "export",
+        "huggingface",
+        "quantise",
+        "sentencepiece_tokenizer",
+        "starter",
+    }
 
 
 def _directory_revision(directory: Path) -> str:

@@ -104,14 +104,25 @@ def application(args: Mapping[str, str]) -> serve.Application:
 
 
 def autoscaling(settings: EncoderServiceSettings) -> AutoscalingConfig:
-    """Up within seconds of a burst, down only after minutes: a replica is dearer to start than to keep."""
+    """Up within seconds of a burst, down only after minutes: a replica is dearer to start than to keep.
+
+    What comes in the meantime waits in the queues of `application`, which take the fourfold of the target and more.
+    `bench/autoscale.py` shows what this is beside Ray's defaults.
+    """
     return AutoscalingConfig(
         min_replicas=settings.min_replicas,
         max_replicas=settings.max_replicas,
         target_ongoing_requests=settings.target_ongoing_requests,
-        metrics_interval_s=1,  # Ray announces variables in its place, but 2.60 still goes by this
-        look_back_period_s=5,
+        # The proxies tell the controller every second how much waits, rather than every ten: a message of some bytes.
+        # Ray announces variables in its place, but 2.60 still goes by this.
+        metrics_interval_s=1,
+        # A load that has lasted for two seconds is no accident, and a replica needs several more to start.
         upscale_delay_s=2,
+        # The mean over so long is what counts. It is one interval more than the delay: when the delay is over, it holds the
+        # new load and nothing of the old, and all replicas that are needed are started at once. With more it would be some
+        # now, and the rest a delay later.
+        look_back_period_s=3,
+        # Ten minutes are Ray's; people pause between searches, but not for long.
         downscale_delay_s=120,
     )
 

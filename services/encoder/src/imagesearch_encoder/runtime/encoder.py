@@ -22,6 +22,7 @@ WEIGHTS: Final = "weights"
 
 Vectors = NDArray[np.float32]
 Family = Literal["starter", "clip", "siglip", "siglip2"]
+Precision = Literal["fp32", "int8"]
 Item = TypeVar("Item")
 
 
@@ -69,6 +70,8 @@ class EncoderInfo:
     text_inputs: tuple[str, ...]
     """What the text tower takes: `input_ids`, and `attention_mask` where the model's processor gives one."""
     preprocessing: Preprocessing
+    precision: Precision = "fp32"
+    """Of the ONNX graphs' matrix products. `weights/` are float32, and run in bfloat16."""
     exported_with: dict[str, str] = field(default_factory=dict)
     """Package -> version."""
     checksums: dict[str, str] = field(default_factory=dict)
@@ -120,6 +123,12 @@ def sha256(path: Path) -> str:
     """The SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Path -> SHA-256 of every file of an artefact but its `encoder.json`."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != INFO_FILE)
+    return {path.relative_to(folder).as_posix(): sha256(path) for path in files}
 
 
 def verify(folder: Path, info: EncoderInfo, paths: Sequence[str]) -> None:

@@ -20,6 +20,13 @@ def load_tokenizer(path: Path) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
+def padded(tokenizer: Tokenizer, length: int) -> Tokenizer:
+    """A copy that pads every text to `length` tokens."""
+    copy = Tokenizer.from_str(tokenizer.to_str())
+    copy.enable_padding(**{**(tokenizer.padding or {}), "length": length})
+    return copy
+
+
 def to_tokens(tokenizer: Tokenizer, texts: Sequence[str]) -> Tokens:
     """Return `input_ids` and `attention_mask`, each int64 (n, tokens); n is at least 1.
 
