@@ -13,6 +13,7 @@ from imagesearch_stack import StackError
 
 PARTITIONS: Final = 4
 KAFKA_SECONDS: Final = 30.0
+ELASTICSEARCH_SECONDS: Final = 60.0
 HOUR_MS: Final = 60 * 60 * 1000
 COMPACTED: Final = {"cleanup.policy": "compact"}
 LETTERS: Final = {"cleanup.policy": "compact,delete", "retention.ms": str(4 * 7 * 24 * HOUR_MS)}
@@ -76,7 +77,7 @@ def create_index(elasticsearch_url: str, meta: IndexMeta, *, quantization: Quant
     index = names.index(meta.namespace, meta.collection, meta.model_name, meta.model_version)
     alias = names.alias(meta.namespace, meta.collection)
     body = index_body(meta, quantization=quantization)
-    with Elasticsearch(elasticsearch_url) as client:
+    with Elasticsearch(elasticsearch_url, request_timeout=ELASTICSEARCH_SECONDS) as client:
         if client.indices.exists(index=index):
             # The encoder may have moved to another port since.
             client.indices.put_mapping(index=index, meta=body["mappings"]["_meta"])
