@@ -42,6 +42,8 @@ class Answer(NamedTuple):
 
     status: int
     milliseconds: float
+    ended: float
+    """When, by the clock that only goes forward."""
     degraded: bool = False
 
     @property
@@ -69,7 +71,8 @@ class Load:
                 status = answer.status
         except (aiohttp.ClientError, TimeoutError):
             status = 0
-        return Answer(status, (time.perf_counter() - started) * 1000, degraded)
+        ended = time.perf_counter()
+        return Answer(status, (ended - started) * 1000, ended, degraded)
 
     async def closed(self, clients: int, seconds: float) -> list[Answer]:
         """So many clients, each of which waits for its answer before it asks again."""
@@ -184,12 +187,15 @@ async def overload(load: Load, url: str, per_second: float, seconds: float, peak
     """Ask too much, and print what came of it beside `peak` searches a second and `calm_ms` of a single one."""
     async with Memory(url) as memory:
         under_way = await load.open(per_second, seconds)
+    over = time.perf_counter()
     recovered = await load.until_as_before(AS_BEFORE * calm_ms, 6 * RECOVERY_SECONDS)
     answers = await asyncio.gather(*under_way)
-    goodput = report(f"{per_second:.0f} a second", answers, seconds)
+    goodput = report(f"{per_second:.0f} a second", [answer for answer in answers if answer.ended <= over], seconds)
     refused = [answer for answer in answers if answer.status in _REFUSED]
     counted = Counter("by words alone" if answer.degraded else str(answer.status) for answer in answers)
-    print(f"  asked                {len(answers) / seconds:6.1f} a second")
+    print(
+        f"  asked                {len(answers) / seconds:6.1f} a second (fewer where this process has no time for more)"
+    )
     print(f"  refused                                  {spread(refused)}")
     print(f"  answers              {dict(counted)}")
     if memory.seen:
