@@ -8,8 +8,9 @@ from imagesearch_encoder import load_encoder
 from imagesearch_stack import judged, quality
 
 KEPT = json.loads(Path(__file__).with_name("search_quality.json").read_text(encoding="utf-8"))
-MARGIN = 2
-"""Standard errors. The queries are the same each time, so what changes between two runs is far less than this."""
+MARGIN = 1
+"""Standard errors, of another sample of queries. These are the same each time: two runs differ by far less, and pictures whose red
+and blue are swapped find less than this lets pass."""
 
 
 @pytest.mark.integration
@@ -37,5 +38,5 @@ def test_a_fall_beyond_the_noise_is_told_and_one_within_it_is_not():
     def figures(value: float) -> dict:
         return {"stamps": {"mixed en": {"ndcg@10": value, "noise": {"ndcg@10": 0.02}}}}
 
-    assert falls(figures(0.5), figures(0.47)) == []
-    assert falls(figures(0.5), figures(0.45)) == ["stamps, mixed en: ndcg@10 was 0.5, is 0.45"]
+    assert falls(figures(0.5), figures(0.49)) == []
+    assert falls(figures(0.5), figures(0.47)) == ["stamps, mixed en: ndcg@10 was 0.5, is 0.47"]
