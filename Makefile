@@ -22,6 +22,8 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 FUZZ_SECONDS ?= 60
 FUZZERS := $(wildcard services/*/fuzz/fuzz_*.py)
 
+EXAMPLES ?= 10000
+
 SOURCE ?= stamps
 TEXT ?=
 MODEL ?= starter
@@ -123,6 +125,10 @@ fuzz: $(VENV)/.installed ## Look for inputs that break the parsers of what stran
 	  $(BIN)/python $$fuzzer $$corpus -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=512 -timeout=2 \
 	    -artifact_prefix=$(CACHE)/fuzz/ -print_final_stats=1 || exit 1; \
 	done
+
+.PHONY: abuse
+abuse: $(VENV)/.installed ## Send the search API requests made of its OpenAPI document, good and bad: EXAMPLES=10000 for each operation
+	IMAGESEARCH_API_EXAMPLES=$(EXAMPLES) $(BIN)/pytest services/search/tests/test_api_conformance.py
 
 .PHONY: format
 format: $(VENV)/.installed web/node_modules/.installed ## Format the code and apply the linters' safe fixes

@@ -5,7 +5,8 @@ by picture. A query is asked once where pictures show what it asks for, and once
 (held out); beside that there are captions, what only the other collection shows, and nonsense. A query that has an answer
 counts as answered when the model ranks one among the first ten: nobody can tell a match that was not found.
 
-For each way to judge a score it prints
+First it prints how well the model finds what is right, for each kind of query and language: recall@k and nDCG@10
+(`imagesearch_stack.judged`; `bench/quality.py` asks the same of the whole search). Then for each way to judge a score
   - hits: ROC AUC and average precision over the pictures of all queries, which show what was asked for or do not;
   - nothing matches: balanced accuracy of a threshold on the best hit, chosen on one half of the queries and measured on
     the other; one threshold for texts and pictures, and one for each; and one that was chosen on the other collection, or
@@ -25,60 +26,19 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from imagesearch_encoder.evaluate import MAX_PIXELS
+from imagesearch_encoder.evaluate import DEPTH
 from imagesearch_encoder.runtime.encoder import ArtefactError, Encoder, read_info
 from imagesearch_encoder.runtime.onnx_runtime import OnnxRuntime
 from imagesearch_encoder.sources import starter_source
-from imagesearch_fetcher.decode import decode
 from imagesearch_search.calibration import GENERIC_TEXTS, Calibration, Modality, Scale, Verdict, calibrate
-from imagesearch_stack import downloads, openmoji, pictures
+from imagesearch_stack import downloads, judged
+from imagesearch_stack.judged import CLASSES, Samples
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
 Floats = NDArray[np.floating]
 Mask = NDArray[np.bool_]
-
-CLASSES = (
-    ("birds", "Vögel", r"/birds/|chick|bird|turkey|penguin|\btux\b|duck|\bowl\b|parrot|eagle|rooster|flamingo|swan|dodo"),
-    ("an insect", "ein Insekt", r"/insects/|butterfly|\bbee\b|beetle|\bant\b|cricket|mosquito|\bfly\b|\bbug\b|spider|snail"),
-    ("a fish", "ein Fisch", r"/fish/|fish|shark|dolphin|whale|orca|shrimp|octopus|squid|lobster|crab"),
-    ("a cow, a sheep or a goat", "eine Kuh, ein Schaf oder eine Ziege", r"/bovines/|\bcow\b|sheep|goat|\bram\b|\box\b|bison|pig\b|boar|deer|caribou"),
-    ("big cats", "Raubkatzen", r"/cats/|lion|tiger|leopard|\bcat\b"),
-    ("a rabbit", "ein Kaninchen", r"rabbit|bunny|/rodents/|mouse|\brat\b|hamster|chipmunk|beaver|hedgehog"),
-    ("a monkey", "ein Affe", r"/apes/|monkey|gorilla|orangutan|chimpanzee"),
-    ("a horse", "ein Pferd", r"/equines/|horse|zebra|donkey|unicorn"),
-    ("a bear", "ein Bär", r"/bears/|\bbear\b|panda|koala"),
-    ("an elephant", "ein Elefant", r"elephant|mammoth"),
-    ("fruit", "Obst", r"/fruit/|apple|banana|grapes|melon|lemon|cherries|berry|berries|peach|pear\b|mango|kiwi|coconut|avocado|tomato"),
-    ("vegetables", "Gemüse", r"/vegetables/|carrot|broccoli|cucumber|potato|garlic|onion|lettuce|eggplant|aubergine|pepper|maize|pumpkin|lantern"),
-    ("a flower", "eine Blume", r"/flowers/|blossom|\brose\b|hibiscus|tulip|lotus|daffodil|hyacinth|bouquet|lavender|flower"),
-    ("mushrooms", "Pilze", r"mushroom|\bcep"),
-    ("trees", "Bäume", r"/trees/|\btree\b"),
-    ("musical instrument", "Musikinstrument", r"/music/|guitar|violin|trumpet|saxophone|\bdrum|banjo|accordion|flute|maracas|musical keyboard|\bharp\b|trombone"),
-    ("a tool", "ein Werkzeug", r"/tools/|hammer|wrench|screwdriver|\bsaw\b|\baxe\b|\bpick\b|toolbox|carpentry|shovel"),
-    ("clothes", "Kleidung", r"clothes/|shirt|jeans|dress|\bsock|glove|scarf|\bcoat\b|kimono|sari|shorts|briefs|bikini|shoe|boot|sandal"),
-    ("a hat", "ein Hut", r"/hats/|\bhat\b|\bcap\b|sombrero|fedora|crown|helmet"),
-    ("a car", "ein Auto", r"/auto|automobile|\bcar\b|taxi|truck|lorry|\bbus\b|sedan|police|vehicle|dumper|/race|tractor|fire engine|ambulance"),
-    ("a train", "ein Zug", r"locomotive|train\b|railway|\btram|metro|monorail|carriage"),
-    ("ships and boats", "Schiffe und Boote", r"/ship|\bship\b|boat|ferry|docks|canoe|anchor"),
-    ("an airplane", "ein Flugzeug", r"/flight|airplane|helicopter|raptor|balloon|parachut|paratroop|rocket"),
-    ("a castle", "eine Burg", r"castle|fort\b|fortress|tower|/houses/|/town/cartoon|house|church|palace|mosque|temple|/monuments"),
-    ("a flag", "eine Fahne", r"flag"),
-    ("a traffic sign", "ein Verkehrsschild", r"roadsign|traffic|stop sign|octagonal|no entry|train.sign|crossing"),
-    ("planets", "Planeten", r"planets|space|moon|earth|saturn|globe|\bsun\b"),
-    ("a gravestone", "ein Grabstein", r"grave|stone|cemetery|tomb|coffin"),
-    ("a ball", "ein Ball", r"ball\b|soccer|rugby|tennis|billiards|bowling"),
-    ("candles", "Kerzen", r"candle|menorah"),
-    ("chocolate easter egg", "Ostereier", r"easter|\begg\b"),
-    ("fireworks", "Feuerwerk", r"firework|explosion|sparkler|confetti|boom|firecracker"),
-    ("christmas decoration", "Weihnachtsschmuck", r"christmas|santa|candy.cane|/winter|snowman"),
-    ("a drinking glass or a cup", "ein Trinkglas oder eine Tasse", r"dishes|teapot|\bcup\b|\bmug\b|glass|beer|wine|beverage|cocktail|kettle"),
-    ("a gun or a tank", "eine Kanone oder ein Panzer", r"military|pistol|bomb|\bgun\b|bradley|stryker"),
-    ("scissors", "eine Schere", r"scissors"),
-    ("garbage can", "Mülltonne", r"garbage|wheelie|compost|wastebasket|trash"),
-)  # fmt: skip
-"""What to ask for in English and in German, and which pictures show it, by path and English caption."""
 
 NONSENSE = (
     *"asdfghjkl|qwertz uiop|xkcd blorf wug|zzzzzz|lorem ipsum dolor sit amet|the of and to in|42 17 9000".split("|"),
@@ -99,10 +59,6 @@ NONSENSE = (
     *"eine Theorie der Gerechtigkeit|Passwort zurücksetzen|Rundschreiben abbestellen|Arbeitsvertrag".split("|"),
     *"Wahlergebnisse der Landtagswahl|Philosophie des Geistes|montags bis freitags|gar nichts|gestern".split("|"),
 )
-NOT_SEARCHED = re.compile(
-    r"indicator|tag latin|symbol|square|circle|keycap|sign\b|clock face|mahjong|arrow|mark$|triangle|family| girl| boy|digit"
-)
-"""Drawings of letters, signs and shapes, as the stamps are taken without theirs."""
 SUBJECTS = (r"animals/birds", r"animals/", r"food/|plants/", r"vehicles/", r"town/", r"seasonal/")
 SAMPLE = 1000
 GENERIC_PICTURES = 200
@@ -154,8 +110,10 @@ def main() -> None:
     console = Console(width=150, highlight=False)
     began = time.monotonic()
     encoder = load_starter()
-    stamps = read(encoder, "stamps", downloads.stamps_dir())
-    drawings = read(encoder, "openmoji", openmoji.folder())
+    samples = (judged.stamps(), judged.drawings())
+    stamps, drawings = (read(encoder, each) for each in samples)
+    for each, collection in zip(samples, (stamps, drawings), strict=True):
+        console.print(found_alone(each, collection, encoder))
     asked = {
         own.name: [*ask(own, queries_of(own, other, encoder), encoder)]
         for own, other in ((stamps, drawings), (drawings, stamps))
@@ -188,23 +146,22 @@ def load_starter() -> Encoder:
         return OnnxRuntime(folder, export(source.build(folder), folder), threads=2)
 
 
-def read(encoder: Encoder, name: str, folder: Path) -> Collection:
-    """Encode the pictures of a folder of stamps."""
-    found = [
-        stamp
-        for stamp in pictures.stamps(folder)
-        if Path(stamp.path).suffix in pictures.RASTER_SUFFIXES
-        and not (name == "openmoji" and NOT_SEARCHED.search(stamp.captions["en"]))
-    ]
-    parts = [
-        encoder.encode_image(
-            [decode((folder / stamp.path).read_bytes(), MAX_PIXELS) for stamp in found[start : start + 32]]
-        )
-        for start in range(0, len(found), 32)
-    ]
-    captions = [dict(stamp.captions) for stamp in found]
-    described = [f"{stamp.path} {stamp.captions.get('en', '')}".lower() for stamp in found]
-    return Collection(name, np.concatenate(parts), described, captions)
+def read(encoder: Encoder, samples: Samples) -> Collection:
+    """Encode the pictures."""
+    captions = [dict(stamp.captions) for stamp in samples.found]
+    return Collection(samples.name, samples.vectors(encoder), samples.descriptions, captions)
+
+
+def found_alone(samples: Samples, collection: Collection, encoder: Encoder) -> Table:
+    """How well the model alone finds what is right; `bench/quality.py` asks the same of the whole search."""
+    asked = judged.queries(samples)
+    rows = []
+    for query in asked:
+        terms = [] if query.text is None else [encoder.encode_text([query.text])[0]]
+        terms += [] if query.picture is None else [collection.vectors[query.picture]]
+        nearest = np.argsort(-(collection.vectors @ np.sum(terms, axis=0)), kind="stable")
+        rows.append([int(row) in query.right for row in nearest if row != query.picture][:DEPTH])
+    return judged.table(f"{samples.name}: what is found by the model alone", judged.by_kind(rows, asked))
 
 
 def queries_of(own: Collection, other: Collection, encoder: Encoder) -> list[Query]:

@@ -2,7 +2,7 @@
 
 Prints the p50 and p99 of searches whose words were never encoded before (one client, then several), the share of each
 stage as the API reports it in `Server-Timing`, and the p50 of repeated words. `http` is what the stages leave of the
-client's time: the network, and FastAPI.
+client's time: the network, and FastAPI. At the end stands what is held to, and whether it was.
 """
 
 import argparse
@@ -25,6 +25,12 @@ WORDS = {
 }
 ASKED = ("encode", "knn", "documents")
 """The stages in which the API waits for somebody else."""
+OVER_PARTS = 1.3
+"""The p50 of several clients beside the p50s of those stages together."""
+TAIL = 4.0
+"""Their p99 beside their p50."""
+CACHED_MS = 10.0
+"""The p50 of repeated words."""
 
 
 class Timing(NamedTuple):
@@ -86,6 +92,21 @@ def shares(timings: list[Timing]) -> Iterator[str]:
         yield f"  {name:<22} p50 {percentile(spent, 50):7.1f} ms   share {sum(spent) / total:6.1%}"
 
 
+def verdict(what: str, value: float, most: float, unit: str = "") -> str:
+    """Whether a figure is within its bound, in one line."""
+    return f"{'ok    ' if value <= most else 'MISSED'} {what}: {value:.2f}{unit}, at most {most:g}{unit}"
+
+
+def verdicts(crowd: list[Timing], again: list[Timing], clients: int) -> Iterator[str]:
+    """What is held to, of several clients and of repeated words."""
+    waits = [timing.client for timing in crowd]
+    p50 = percentile(waits, 50)
+    parts = sum(percentile([timing.stages.get(name, 0.0) for timing in crowd], 50) for name in ASKED)
+    yield verdict(f"{clients} clients, p50 to the sum of its parts ({parts:.1f} ms)", p50 / parts, OVER_PARTS)
+    yield verdict(f"{clients} clients, p99 to p50", percentile(waits, 99) / p50, TAIL)
+    yield verdict("cached, p50", percentile([timing.client for timing in again], 50), CACHED_MS, " ms")
+
+
 def measure(url: str, collection: str, texts: list[str], *, clients: int, cached: bool) -> tuple[list[Timing], float]:
     """Search for every text, with so many clients at once; the timings, and the seconds it took."""
     own = threading.local()
@@ -133,6 +154,7 @@ def report(url: str, collection: str | None, n: int, clients: int) -> None:
     print(*shares(crowd), sep="\n")
     again, seconds = measure(url, collection, ["a red guitar"] * n, clients=1, cached=True)
     print(line("cached, 1 client", again, seconds))
+    print(*verdicts(crowd, again, clients), sep="\n")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from imagesearch_encoder.evaluate import CaptionsError, evaluate, read_captions, recall
+from imagesearch_encoder.evaluate import CaptionsError, evaluate, ndcg, read_captions, recall
 from imagesearch_encoder.main import main
 from imagesearch_encoder.runtime.encoder import EncoderInfo, Vectors
 from PIL import Image
@@ -53,6 +53,13 @@ def test_recall_counts_queries_with_a_right_answer_among_the_first_k() -> None:
     assert recall(similarity, relevant, 10) == 1.0
 
 
+def test_ndcg_is_1_where_all_that_is_right_comes_first_and_counts_less_what_comes_later() -> None:
+    found = np.array([[True, True, False], [False, True, True], [True, False, False], [False, False, False]])
+    values = ndcg(found, np.array([2, 2, 5, 1]))
+    second, third = 1 / np.log2(3), 1 / np.log2(4)
+    assert values.tolist() == pytest.approx([1, (second + third) / (1 + second), 1 / (1 + second + third), 0])
+
+
 def test_each_language_is_measured_on_the_pictures_it_describes(tmp_path: Path) -> None:
     file = write_pictures(tmp_path, [{"en": "red", "de": "rot"}, {"en": "green"}, {"en": "blue"}])
     seen: list[int] = []
@@ -63,7 +70,7 @@ def test_each_language_is_measured_on_the_pictures_it_describes(tmp_path: Path) 
         ("de", "text -> image", 1),
         ("de", "image -> text", 1),
     ]
-    assert all(row.at[1] == 1.0 for row in rows)
+    assert all(row.at[1] == row.ndcg == 1.0 for row in rows)
     assert sum(seen) == 3
 
 

@@ -39,6 +39,12 @@ def test_without_filters_nothing_is_filtered():
     assert "filter" not in bodies.nearest([0.6, 0.8], Filters(), 10)["knn"]
 
 
+def test_to_the_last_day_that_there_is_has_no_end():
+    forever = Filters(uploaded=DateRange(from_=date(2024, 1, 1), to=date.max))
+
+    assert bodies.filter_clauses(forever) == [{"range": {"uploaded_at": {"gte": "2024-01-01"}}}]
+
+
 def test_a_facet_is_counted_without_its_own_filter():
     filters = Filters(license=("CC0-1.0",), tags=("dog",), uploaded=DateRange(from_=date(2024, 1, 1)))
 

@@ -219,7 +219,7 @@ async def test_without_the_encoder_more_like_this_goes_on_as_it_is(api, encoder)
         ({"terms": [{"text": "dog", "weight": 11}]}, "#/terms/0/weight", "less than or equal to 10"),
         ({"terms": [{"text": "dog"}] * 17}, "#/terms", "at most 16"),
         ({"filters": {"colour": ["red"]}}, "#/filters/colour", "not permitted"),
-        ({"filters": {"uploaded": {"from": "yesterday"}}}, "#/filters/uploaded/from", "valid date"),
+        ({"filters": {"uploaded": {"from": "yesterday"}}}, "#/filters/uploaded/from", "give a day"),
         ({"facets": ["colour"]}, "#/facets/0", "'license'"),
         ({"sort": "best"}, "#/sort", "'relevance'"),
         ({"keyword_weight": 2}, "#/keyword_weight", "less than or equal to 1"),

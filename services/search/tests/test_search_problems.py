@@ -23,7 +23,12 @@ async def search(api, **body):
         ({"query": None}, "#/query", "string"),
         ({"size": 0}, "#/size", "greater than or equal to 1"),
         ({"size": 101}, "#/size", "less than or equal to 100"),
-        ({"size": "ten"}, "#/size", "integer"),
+        ({"size": "ten"}, "#/size", "number"),
+        ({"size": "10"}, "#/size", "number"),
+        ({"size": True}, "#/size", "number"),
+        ({"keyword_weight": "0.5"}, "#/keyword_weight", "number"),
+        ({"filters": {"uploaded": {"from": 1700000000}}}, "#/filters/uploaded/from", "give a day"),
+        ({"filters": {"uploaded": {"to": "1700000000"}}}, "#/filters/uploaded/to", "give a day"),
         ({"size": 10**30}, "#/size", "less than"),
         ({"from": -1}, "#/from", "greater than or equal to 0"),
         ({"from": 1.5}, "#/from", "integer"),
@@ -165,6 +170,19 @@ async def test_an_encoder_that_fails_or_hangs_is_a_clear_503(api, encoder, fault
     answer = await by_meaning(api)
 
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:imagesearch:problem:encoder-unavailable")
+
+
+async def test_what_a_replica_was_doing_when_it_died_is_asked_of_another(api, encoder):
+    async def die(_):
+        encoder.fault = None
+        return Response(status_code=500)
+
+    encoder.fault = die
+
+    answer = await by_meaning(api)
+
+    assert answer.status_code == 200
+    assert encoder.asked == ["/encode_text"] * 2
 
 
 async def test_an_encoder_that_hangs_is_soon_not_asked_any_more(api, encoder):

@@ -26,27 +26,21 @@ NOISE = 1200
 
 @pytest.fixture(scope="module")
 def serving(processes, run_dir, mlflow_tracking_uri, starter_model):
-    """The encoder service: its process, with `url`."""
-    from imagesearch_stack.processes import Process, free_port
+    """The encoder service, of two replicas: its process, with `url`."""
+    from imagesearch_stack import replicas
+    from imagesearch_stack.processes import free_port
 
     settings = EncoderServiceSettings(
         mlflow_tracking_uri=mlflow_tracking_uri,
         model_name=starter_model.name,
         model_version=starter_model.version,
-        max_replicas=1,
+        min_replicas=2,
+        max_replicas=2,
     )
     port = free_port()
-    command = [sys.executable, "-m", "imagesearch_search.serving", "--port", str(port)]
-    process = processes.add(
-        Process(
-            "the encoder service",
-            [*command, "--dashboard-port", str(free_port())],
-            log=run_dir / "logs" / "test-encoder.log",
-            env=settings.to_env(),
-        )
-    )
+    process = processes.add(replicas.start(settings, port=port, log=run_dir / "logs" / "test-encoder.log"))
     process.url = f"http://127.0.0.1:{port}"
-    process.wait_until(lambda: _ok(f"{process.url}/healthz"), within_seconds=180)
+    replicas.wait(process, 2, process.url)
     yield process
     process.stop()
 
@@ -251,6 +245,30 @@ async def test_what_is_encoded_in_a_batch_is_what_is_encoded_alone(serving):
         assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-4)
         assert vector @ batched == pytest.approx(1, abs=1e-4)
         assert vector @ row == pytest.approx(1, abs=1e-4)
+
+
+async def test_no_search_fails_while_a_replica_of_the_encoder_is_killed(search_url, serving):
+    from imagesearch_stack import replicas
+
+    killed = asyncio.Event()
+
+    async def ask_on(client: httpx.AsyncClient, who: int) -> list[tuple[int, bool]]:
+        answers, after = [], 0
+        while after < 10:
+            after += killed.is_set()
+            words = {"collection": "birds-and-wheels", "query": f"{who} birds and {len(answers)} cars"}
+            answer = await client.post("/text_search", json=words)
+            answers.append((answer.status_code, answer.json().get("degraded")))
+        return answers
+
+    async with httpx.AsyncClient(base_url=search_url, timeout=60) as client:
+        asking = asyncio.gather(*(ask_on(client, who) for who in range(8)))
+        await asyncio.sleep(1)
+        replicas.kill_one(serving)
+        killed.set()
+        answers = [answer for each in await asking for answer in each]
+
+    assert set(answers) == {(200, False)}
 
 
 def test_without_the_encoder_known_words_still_find_new_ones_are_looked_for_in_captions_and_the_rest_is_a_fast_503(

@@ -13,6 +13,7 @@ from imagesearch_stack import StackError
 
 PARTITIONS: Final = 4
 KAFKA_SECONDS: Final = 30.0
+ELASTICSEARCH_SECONDS: Final = 60.0
 HOUR_MS: Final = 60 * 60 * 1000
 COMPACTED: Final = {"cleanup.policy": "compact"}
 LETTERS: Final = {"cleanup.policy": "compact,delete", "retention.ms": str(4 * 7 * 24 * HOUR_MS)}
@@ -76,7 +77,7 @@ def create_index(elasticsearch_url: str, meta: IndexMeta, *, quantization: Quant
     index = names.index(meta.namespace, meta.collection, meta.model_name, meta.model_version)
     alias = names.alias(meta.namespace, meta.collection)
     body = index_body(meta, quantization=quantization)
-    with Elasticsearch(elasticsearch_url) as client:
+    with Elasticsearch(elasticsearch_url, request_timeout=ELASTICSEARCH_SECONDS) as client:
         for name, its_body in platform_indices.bodies().items():
             if not client.indices.exists(index=name):
                 client.indices.create(index=name, settings=its_body["settings"], mappings=its_body["mappings"])

@@ -1,4 +1,4 @@
-"""How well a model finds captioned pictures: recall@k, both ways, for each language. `imagesearch-model evaluate` prints it."""
+"""How well a model finds captioned pictures: recall@k and nDCG@10, both ways, for each language. `imagesearch-model evaluate` prints it."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -15,6 +15,8 @@ from PIL import Image
 from imagesearch_encoder.runtime.encoder import Encoder, Vectors
 
 KS: Final = (1, 5, 10)
+DEPTH: Final = max(KS)
+"""How many answers of a query are looked at."""
 BATCH: Final = 32
 MAX_PIXELS: Final = 40_000_000
 
@@ -40,6 +42,8 @@ class Recall(NamedTuple):
     n: int
     at: dict[int, float]
     """k -> the share of queries whose own picture (or caption) is among the first k."""
+    ndcg: float
+    """nDCG@10: as above, but what comes first counts more; 1 where nothing comes before the right ones."""
     chance: float
     """Recall at the largest k if the order were random."""
 
@@ -86,9 +90,28 @@ def recall(similarity: NDArray[np.float32], relevant: NDArray[np.bool_], k: int)
         relevant: (queries, items); each query has at least one relevant item.
         k: at least 1.
     """
-    k = min(k, similarity.shape[1])
-    nearest = np.argpartition(-similarity, k - 1, axis=1)[:, :k]
-    return float(np.take_along_axis(relevant, nearest, axis=1).any(axis=1).mean())
+    return float(first(similarity, relevant, k).any(axis=1).mean())
+
+
+def first(similarity: NDArray[np.float32], relevant: NDArray[np.bool_], k: int) -> NDArray[np.bool_]:
+    """(queries, k or all there are): whether the most similar item is relevant, the second, and so on; arguments as of `recall`."""
+    nearest = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(relevant, nearest, axis=1)
+
+
+def ndcg(found: NDArray[np.bool_], relevant: NDArray[np.int_]) -> NDArray[np.float64]:
+    """Normalised discounted cumulative gain of each query: a relevant answer at rank r gains 1 / log2(r + 1).
+
+    Args:
+        found: (queries, k), whether the answer at each rank is relevant, the best first.
+        relevant: (queries,), how many relevant items there are, at least 1.
+
+    Returns:
+        (queries,), from 0 to 1, which is what the best order of all items gains.
+    """
+    gains = 1 / np.log2(np.arange(found.shape[1]) + 2)
+    best = np.cumsum(gains)[np.minimum(relevant, found.shape[1]) - 1]
+    return np.asarray(found @ gains / best)
 
 
 def _of_language(encoder: Encoder, language: str, pictures: Sequence[Captioned], images: Vectors) -> Iterable[Recall]:
@@ -102,7 +125,8 @@ def _of_language(encoder: Encoder, language: str, pictures: Sequence[Captioned],
         ("image -> text", similarity.T, relevant.T),
     ):
         at = {k: recall(scores, right, k) for k in KS}
-        yield Recall(language, direction, len(scores), at, min(1.0, max(KS) / scores.shape[1]))
+        gain = float(ndcg(first(scores, right, DEPTH), right.sum(axis=1)).mean())
+        yield Recall(language, direction, len(scores), at, gain, min(1.0, DEPTH / scores.shape[1]))
 
 
 def _encode_pictures(encoder: Encoder, pictures: Sequence[Captioned], advance: Callable[[int], None]) -> Vectors:

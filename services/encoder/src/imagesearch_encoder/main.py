@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from imagesearch_encoder.evaluate import KS, CaptionsError, Recall, evaluate, read_captions
+from imagesearch_encoder.evaluate import DEPTH, KS, CaptionsError, Recall, evaluate, read_captions
 from imagesearch_encoder.registry import RegistryError, load_encoder, register
 from imagesearch_encoder.runtime.encoder import ArtefactError
 from imagesearch_encoder.sources import STARTER, Source, SourceError, huggingface_source, starter_source
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     evaluating = commands.add_parser(
         "evaluate",
         parents=[tracking],
-        help="print recall@1/5/10 for each language",
+        help="print recall@1/5/10 and nDCG@10 for each language",
         description="Measure a registered model on captioned pictures, from text to picture and back.",
     )
     evaluating.add_argument("model_uri", metavar="MODEL_URI", help="models:/NAME/VERSION")
@@ -131,14 +131,14 @@ def _evaluate(given: argparse.Namespace, progress: Console) -> None:
 
 
 def _table(model_uri: str, rows: Sequence[Recall]) -> Table:
-    table = Table(title=f"{model_uri}: recall", title_justify="left")
+    table = Table(title=f"{model_uri}: recall and nDCG", title_justify="left")
     table.add_column("language")
     table.add_column("direction")
-    for heading in ("n", *(f"@{k}" for k in KS), f"chance @{max(KS)}"):
+    for heading in ("n", *(f"@{k}" for k in KS), f"nDCG@{DEPTH}", f"chance @{DEPTH}"):
         table.add_column(heading, justify="right")
     for row in rows:
         shares = [f"{row.at[k]:.3f}" for k in KS]
-        table.add_row(row.language, row.direction, str(row.n), *shares, f"{row.chance:.3f}")
+        table.add_row(row.language, row.direction, str(row.n), *shares, f"{row.ndcg:.3f}", f"{row.chance:.3f}")
     return table
 
 

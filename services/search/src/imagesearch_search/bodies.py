@@ -150,10 +150,10 @@ def _between(span: DateRange) -> Body:
     bounds: Body = {}
     if span.from_ is not None:
         bounds["gte"] = span.from_.isoformat()
-    if span.to is not None:
-        day = type(span.to) is date
-        bounds["lt" if day else "lte"] = (span.to + timedelta(days=1) if day else span.to).isoformat()
-    return bounds
+    if type(span.to) is not date:
+        return bounds if span.to is None else bounds | {"lte": span.to.isoformat()}
+    # After the last day that there is comes none that could end it.
+    return bounds if span.to == date.max else bounds | {"lt": (span.to + timedelta(days=1)).isoformat()}
 
 
 def _passing(filters: Filters) -> Body:

@@ -3,11 +3,12 @@
 A vector is bytes here (little-endian float32): it is compared with nothing, only passed on and cached.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 from imagesearch_contract.dead_letter import Reason
@@ -35,6 +36,13 @@ from imagesearch_search.problems import (
 from imagesearch_search.query import floats
 
 FAILURES_TO_OPEN = 3
+_LOST: Final = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientOSError,
+    aiohttp.ClientConnectionResetError,
+    aiohttp.ClientPayloadError,
+)
+"""A connection that broke; not one that was silent for too long."""
 OPEN_SECONDS = 1.0
 
 _KIND_OF_REASON: dict[str, Kind] = {
@@ -144,16 +152,21 @@ class EncoderClient:
         raise _refusal(status, content, encoder)
 
     async def _post(self, url: str, body: bytes, media_type: str) -> tuple[int, Any, bytes]:
-        """One answer; asked again once when a kept connection turns out to be closed (a replaced replica)."""
-        for last in (False, True):
-            try:
-                async with self._session.post(
-                    url, data=body, headers={"Content-Type": media_type}, timeout=self._timeout
-                ) as answer:
-                    return answer.status, answer.headers, await answer.read()
-            except aiohttp.ServerDisconnectedError:
-                if last:
-                    raise
+        """One answer; asked again once when a kept connection turns out to be closed, or a replica was lost.
+
+        For what a replica was doing when it died, Serve answers 500, and there may be others. To encode twice does no harm.
+        """
+        async with asyncio.timeout(self._timeout.total):
+            for last in (False, True):
+                try:
+                    async with self._session.post(
+                        url, data=body, headers={"Content-Type": media_type}, timeout=self._timeout
+                    ) as answer:
+                        if last or answer.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+                            return answer.status, answer.headers, await answer.read()
+                except _LOST:
+                    if last:
+                        raise
         raise AssertionError("the loop returns or raises")
 
 

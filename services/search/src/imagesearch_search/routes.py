@@ -16,6 +16,7 @@ from imagesearch_search.engine import SearchEngine
 from imagesearch_search.problems import INVALID_REQUEST, MALFORMED_BODY, UNSUPPORTED_BODY, Problem
 from imagesearch_search.query import Wanted
 from imagesearch_search.schema import (
+    COLLECTION_PATTERN,
     CollectionList,
     Health,
     ImageSearchRequest,
@@ -117,7 +118,7 @@ _IMAGE_BODY: Final[dict[str, Any]] = {
                 "title": "ImageUpload",
                 "required": ["collection", "image"],
                 "properties": {
-                    "collection": {"type": "string"},
+                    "collection": {"type": "string", "pattern": COLLECTION_PATTERN},
                     "image": {"type": "string", "format": "binary", "description": "JPEG, PNG, WebP or GIF."},
                     "size": {"type": "integer", "minimum": 1, "maximum": 100, "default": 20},
                     "from": {"type": "integer", "minimum": 0, "default": 0},

@@ -1,15 +1,24 @@
 """What the search API takes and answers. FastAPI builds `openapi.json` from it, and the web page its types from that."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from imagesearch_contract.index import MAX_RESULT_WINDOW
+from imagesearch_contract.names import COLLECTION_NAME_LIMIT, NAMESPACE_LIMIT
 from imagesearch_contract.record import ID_LIMIT, ContentType, GeoPoint, ImageId
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 MAX_SIZE: Final = 100
 """Hits on one page."""
 
+
+def _label(limit: int) -> str:
+    """The pattern of a DNS label, for the document; `query.collection_of` says in words what is wrong with a name."""
+    return rf"[a-z0-9]([-a-z0-9]{{0,{limit - 2}}}[a-z0-9])?"
+
+
+COLLECTION_PATTERN: Final = f"^({_label(NAMESPACE_LIMIT)}/)?{_label(COLLECTION_NAME_LIMIT)}$"
 CollectionName = Annotated[
     str,
     Field(
@@ -17,6 +26,7 @@ CollectionName = Annotated[
         max_length=110,
         description="`name` for a collection of the default namespace, `namespace/name` for any other.",
         examples=["stamps"],
+        json_schema_extra={"pattern": COLLECTION_PATTERN},
     ),
 ]
 ImageUrl = Annotated[
@@ -34,13 +44,25 @@ ImageBase64 = Annotated[
 ]
 
 
+def _numeric(value: object) -> object:
+    """As JSON has it: `20.0` is an integer, `"20"` and `true` are none."""
+    if isinstance(value, str | bool):
+        raise ValueError("Input should be a number")
+    return value
+
+
+Integer = Annotated[int, BeforeValidator(_numeric)]
+Number = Annotated[float, BeforeValidator(_numeric)]
+Pixels = Annotated[int, Field(ge=1), BeforeValidator(_numeric)]
+
+
 class Page(BaseModel):
     """Which part of the answers, best first."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
-    size: int = Field(default=20, ge=1, le=MAX_SIZE, description="Hits on this page.")
-    from_: int = Field(
+    size: Integer = Field(default=20, ge=1, le=MAX_SIZE, description="Hits on this page.")
+    from_: Integer = Field(
         default=0,
         alias="from",
         ge=0,
@@ -49,7 +71,15 @@ class Page(BaseModel):
     )
 
 
-Moment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right")]
+def _written_out(value: object) -> object:
+    """Numbers, and text of digits alone, would pass for seconds since 1970."""
+    if (isinstance(value, str) and not _DAY_FIRST.match(value)) or isinstance(value, int | float):
+        raise ValueError("give a day, such as 2024-01-31, or a moment with its time zone, such as 2024-01-31T09:30:00Z")
+    return value
+
+
+_DAY_FIRST: Final = re.compile(r"\d{4}-\d\d-\d\d")
+Moment = Annotated[AwareDatetime | date, Field(union_mode="left_to_right"), BeforeValidator(_written_out)]
 """In this order: a moment at midnight would pass for a day."""
 
 
@@ -79,8 +109,8 @@ class Filters(BaseModel):
     content_type: tuple[ContentType, ...] = Field(default=(), max_length=4)
     uploaded: DateRange | None = None
     taken: DateRange | None = None
-    min_width: int | None = Field(default=None, ge=1, description="Pixels, of the picture at `url`.")
-    min_height: int | None = Field(default=None, ge=1, description="Pixels, of the picture at `url`.")
+    min_width: Pixels | None = Field(default=None, description="Pixels, of the picture at `url`.")
+    min_height: Pixels | None = Field(default=None, description="Pixels, of the picture at `url`.")
     ids: tuple[Annotated[str, Field(min_length=1, max_length=ID_LIMIT)], ...] = Field(
         default=(), max_length=1000, description="No other pictures than these."
     )
@@ -119,8 +149,13 @@ KeywordWeight = Annotated[
         description="How much the words of titles, tags, descriptions and authors count beside what the pictures show: "
         "0 is meaning alone, 1 puts every picture that has the words before all others.",
     ),
+    BeforeValidator(_numeric),
 ]
 KEYWORD_WEIGHT: Final = 0.3
+
+
+SAYS_SOMETHING: Final = r"[^\s\u0000-\u001f\u007f-\u009f]"
+"""Words, for the document: more than white space and control characters."""
 
 
 class TextSearchRequest(Options):
@@ -130,6 +165,7 @@ class TextSearchRequest(Options):
     query: str = Field(
         description="What the picture shows, in words; at most 1000 characters unless configured otherwise.",
         examples=["a dog playing in the snow"],
+        json_schema_extra={"pattern": SAYS_SOMETHING},
     )
     keyword_weight: KeywordWeight = KEYWORD_WEIGHT
 
@@ -162,8 +198,11 @@ class Term(BaseModel):
         max_length=ID_LIMIT,
         description="A picture of the collection: more like it, or less.",
     )
-    weight: float = Field(
-        default=1.0, ge=-10, le=10, description="How much it counts beside the other terms; below 0 it counts against."
+    weight: Number = Field(
+        default=1.0,
+        ge=-10,
+        le=10,
+        description="How much it counts beside the other terms; below 0 it counts against.",
     )
 
     @model_validator(mode="after")
@@ -185,6 +224,9 @@ class UploadFields(Page):
     """The fields beside the file when `POST /image_search` is a multipart form."""
 
     collection: CollectionName
+    # A form has text alone.
+    size: int = Field(default=20, ge=1, le=MAX_SIZE)
+    from_: int = Field(default=0, alias="from", ge=0, le=MAX_RESULT_WINDOW)
 
 
 class Hit(BaseModel):
