@@ -253,6 +253,18 @@ export interface components {
              * @default []
              */
             content_type: ("photo" | "screenshot" | "illustration" | "virtual")[];
+            /**
+             * Orientation
+             * @description `square` is what is at most a twentieth longer than it is short.
+             * @default []
+             */
+            orientation: ("landscape" | "portrait" | "square")[];
+            /**
+             * Size
+             * @description By pixels, of the largest size that is known at the source: `medium` from 640 x 480, `large` from 1600 x 1200.
+             * @default []
+             */
+            size: ("small" | "medium" | "large")[];
             /** @default null */
             uploaded: components["schemas"]["DateRange"] | null;
             /** @default null */
@@ -324,6 +336,18 @@ export interface components {
              * @default false
              */
             has_words: boolean;
+            /**
+             * Duplicates
+             * @description Near duplicates of this picture that stand behind it.
+             * @default 0
+             */
+            duplicates: number;
+            /**
+             * Duplicate Ids
+             * @description Their ids, best first, 100 at most. To see them: `filters.ids`, and `collapse` false.
+             * @default []
+             */
+            duplicate_ids: string[];
             /**
              * Url
              * @description The picture that was indexed.
@@ -482,6 +506,8 @@ export interface components {
              *       "author": [],
              *       "source": [],
              *       "content_type": [],
+             *       "orientation": [],
+             *       "size": [],
              *       "ids": []
              *     }
              */
@@ -501,6 +527,12 @@ export interface components {
              */
             matches: "all" | "strong";
             /**
+             * Collapse
+             * @description Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which names them; false lists every one.
+             * @default true
+             */
+            collapse: boolean;
+            /**
              * Facets
              * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
              * @default []
@@ -509,7 +541,7 @@ export interface components {
              *       "tags"
              *     ]
              */
-            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "orientation" | "size" | "uploaded" | "taken")[];
             /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.
@@ -533,6 +565,7 @@ export interface components {
          * @description One page of hits, best first.
          * @example {
          *       "available": 84213,
+         *       "collapsed": 7,
          *       "collection": "stamps",
          *       "facets": {
          *         "license": [
@@ -552,6 +585,10 @@ export interface components {
          *           "author": "Ada Example",
          *           "author_url": "https://www.flickr.com/people/12345678@N00",
          *           "description": "Bonnie has never seen any before.",
+         *           "duplicate_ids": [
+         *             "flickr:53466813"
+         *           ],
+         *           "duplicates": 1,
          *           "has_words": true,
          *           "height": 427,
          *           "id": "flickr:53466812",
@@ -583,7 +620,7 @@ export interface components {
          *       "size": 1,
          *       "strong": 37,
          *       "took_ms": 21.4,
-         *       "total": 1000
+         *       "total": 993
          *     }
          */
         SearchResponse: {
@@ -608,9 +645,15 @@ export interface components {
             size: number;
             /**
              * Total
-             * @description Hits that can be paged through: the best so many of the collection. Every picture is somewhat like every query, so this is the smaller of `available` and the depth bound, not a count of matches.
+             * @description Hits that can be paged through: the best so many of the collection. Every picture is somewhat like every query, so this is the smaller of `available` and the depth bound, not a count of matches; near duplicates that stand behind others are left out.
              */
             total: number;
+            /**
+             * Collapsed
+             * @description Near duplicates that stand behind the `total`; facets count them, too.
+             * @default 0
+             */
+            collapsed: number;
             /**
              * Available
              * @description Pictures of the collection that pass the filters.
@@ -693,6 +736,8 @@ export interface components {
              *       "author": [],
              *       "source": [],
              *       "content_type": [],
+             *       "orientation": [],
+             *       "size": [],
              *       "ids": []
              *     }
              */
@@ -712,6 +757,12 @@ export interface components {
              */
             matches: "all" | "strong";
             /**
+             * Collapse
+             * @description Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which names them; false lists every one.
+             * @default true
+             */
+            collapse: boolean;
+            /**
              * Facets
              * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
              * @default []
@@ -720,7 +771,7 @@ export interface components {
              *       "tags"
              *     ]
              */
-            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "orientation" | "size" | "uploaded" | "taken")[];
             /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.
@@ -764,6 +815,8 @@ export interface components {
              *       "author": [],
              *       "source": [],
              *       "content_type": [],
+             *       "orientation": [],
+             *       "size": [],
              *       "uploaded": null,
              *       "taken": null,
              *       "min_width": null,
@@ -787,6 +840,12 @@ export interface components {
              */
             matches: "all" | "strong";
             /**
+             * Collapse
+             * @description Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which names them; false lists every one.
+             * @default true
+             */
+            collapse: boolean;
+            /**
              * Facets
              * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
              * @default []
@@ -795,7 +854,7 @@ export interface components {
              *       "tags"
              *     ]
              */
-            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "orientation" | "size" | "uploaded" | "taken")[];
             /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 
 from elasticsearch import ApiError, AsyncElasticsearch, BadRequestError, NotFoundError, TransportError
 from imagesearch_contract import names
+from imagesearch_contract.index import VECTOR_FIELD
 from imagesearch_contract.settings import ElasticsearchSettings
 
 from imagesearch_operator import metrics
@@ -48,6 +49,8 @@ class Indices:
         self._client = client
         self._address = address
         self._memory: Memory[View] = Memory(Unknown("ElasticsearchNotAsked", "Elasticsearch was not looked at yet."))
+        self._current: set[str] = set()
+        """Indices that are known to have every field of this release."""
 
     @classmethod
     @asynccontextmanager
@@ -74,13 +77,14 @@ class Indices:
         return IndexFacts(seen.documents.get(alias, {}), next(iter(pointed)) if len(pointed) == 1 else None)
 
     async def create(self, index: str, body: Mapping[str, Any]) -> None:
-        """Create the index unless it is there.
+        """Create the index unless it is there; give one of an older release the fields that it lacks.
 
         Raises:
             StoreError: Elasticsearch refused.
         """
         alias, seen = _collection(index), self._memory.seen
         if not isinstance(seen, Unknown) and alias and index in seen.documents.get(alias, {}):
+            await self._complete(index, body)
             return
         with self._translated():
             try:
@@ -89,7 +93,18 @@ class Indices:
                 if error.error != "resource_already_exists_exception":
                     raise
         metrics.WRITES.labels("create", "Index").inc()
+        self._current.add(index)
         self._memory.note(lambda seen: seen.with_index(index))
+
+    async def _complete(self, index: str, body: Mapping[str, Any]) -> None:
+        """Once in the life of this process: a release only ever adds fields."""
+        if index in self._current:
+            return
+        # Not the vectors': how they are quantised is decided when an index is made.
+        fields = {name: of for name, of in body["mappings"]["properties"].items() if name != VECTOR_FIELD}
+        with self._translated():
+            await self._client.indices.put_mapping(index=index, properties=fields)
+        self._current.add(index)
 
     async def point(self, namespace: str, collection: str, index: str) -> None:
         """Let the collection's alias point to this index alone, in one step.
@@ -117,6 +132,7 @@ class Indices:
             with self._translated():
                 await self._client.indices.delete(index=index, ignore_unavailable=True)
             metrics.WRITES.labels("delete", "Index").inc()
+            self._current.discard(index)
             self._memory.note(partial(View.without_index, index=index))
 
     @contextmanager
