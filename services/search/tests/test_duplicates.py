@@ -39,6 +39,9 @@ def collapsed(fingerprints: list[str]) -> dict[str, str]:
         ([looks(40), looks(0), looks(20), looks(41)], {"a": "cd", "b": ""}),
         (["", "", looks(0)], {"a": "", "b": "", "c": ""}),
         (["00", "00"], {"a": "", "b": ""}),
+        (["x" * 68, "x" * 68], {"a": "", "b": ""}),
+        # the negative of a picture: every bit differs
+        ([looks(0), looks(256)], {"a": "", "b": ""}),
         ([], {}),
     ],
 )

@@ -5,6 +5,7 @@ ranked one that it is like, and behind no other: what is like a copy of a copy m
 `bench/duplicates.py` shows where the bounds come from.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -19,6 +20,7 @@ MAX_BITS: Final = 31
 MAX_COLOUR: Final = 8
 """Of 0 to 255, in mean Cb and in mean Cr."""
 
+_FORM: Final = re.compile(rf"[0-9a-f]{{{2 * FINGERPRINT_BYTES}}}")
 _COLOURS: Final = 2
 _AT_ONCE: Final = 128
 """Rows that are compared with all before them: what is in between stays in the processor's cache."""
@@ -31,7 +33,7 @@ def collapse(pictures: Sequence[Ranked], fingerprints: Mapping[str, str]) -> lis
         pictures: best first.
         fingerprints: by id; a picture without one, or with one of another form, is like no other.
     """
-    known = [each for each in pictures if len(fingerprints.get(each.id, "")) == 2 * FINGERPRINT_BYTES]
+    known = [each for each in pictures if _FORM.fullmatch(fingerprints.get(each.id, ""))]
     behind = _behind([fingerprints[each.id] for each in known])
     copies: dict[str, list[str]] = {}
     for place, first in behind.items():
