@@ -72,6 +72,7 @@ export function fakeApi(found: Hit[] = hits(3), { fields, ...replaced }: Replace
     asked,
     collections: replaced.collections ?? (async () => [collection("stamps")]),
     picture: replaced.picture ?? (async (id) => found.find((one) => one.id === id) ?? null),
+    pictures: replaced.pictures ?? (async (ids) => found.filter(({ id }) => ids.includes(id))),
     search: (wanted, page, signal) => {
       if (page.size === PAGE_SIZE) asked.push({ asked: wanted, page, signal });
       return search(wanted, page, signal);

@@ -37,6 +37,16 @@ test("a picture is found by its id, and one that is not there is null", async ()
   expect(await createApi(unknown).picture("manifest:dodo", "stamps", signal())).toBeNull();
 });
 
+test("pictures come in the order in which they are asked for, without those that are gone", async () => {
+  const [fetchFn] = answering(200, response(hits(3), { ...PAGE, from: 0 }));
+  const found = await createApi(fetchFn).pictures(
+    ["manifest:2", "gone", "manifest:0", "manifest:1"],
+    "stamps",
+    signal(),
+  );
+  expect(found.map(({ id }) => id)).toEqual(["manifest:2", "manifest:0", "manifest:1"]);
+});
+
 test("a key goes with every request, as soon as there is one", async () => {
   const [fetchFn, asked] = answering(200, { collections: [] });
   const key = kept(() => sessionStorage, "test.key");

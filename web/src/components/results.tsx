@@ -117,7 +117,13 @@ export function Results({ api, search, collection, entry, place, ...on }: Props)
       ) : (
         <>
           {ranked && found?.strong === 0 && <p className="nothing-matches">{words.nothingMatches}</p>}
-          <TileGrid hits={hits} weakFrom={ranked ? strongEnd(hits, found?.strong) : null} actions={actions} />
+          <TileGrid
+            api={api}
+            collection={collection}
+            hits={hits}
+            weakFrom={ranked ? strongEnd(hits, found?.strong) : null}
+            actions={actions}
+          />
           <More
             hasMore={results.hasNextPage}
             busy={results.isFetchingNextPage}

@@ -1,23 +1,35 @@
-import type { Hit } from "../api/client.ts";
+import { Fragment, useState } from "react";
+import type { Api, Hit } from "../api/client.ts";
 import { useLanguage } from "../i18n/language.tsx";
+import { Copies } from "./copies.tsx";
 import { type PictureActions, Tile } from "./tile.tsx";
 import "./tile-grid.css";
 
 type Props = {
+  api: Api;
+  collection: string;
   hits: Hit[];
   /** Place of the first hit that is hardly like the query; null where none is told apart. */
   weakFrom: number | null;
   actions: PictureActions;
 };
 
-/** The pictures, best first, with a quiet line where the strong matches end. */
-export function TileGrid({ hits, weakFrom, actions }: Props) {
+/** The pictures, best first, with a quiet line where the strong matches end. Near duplicates are shown when asked for. */
+export function TileGrid({ api, collection, hits, weakFrom, actions }: Props) {
   const { words } = useLanguage();
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (id: string) => setOpened(opened.has(id) ? without(opened, id) : new Set([...opened, id]));
   const tiles = (some: Hit[]) => (
     <ul className="grid">
-      {some.map((hit) => (
-        <Tile key={hit.id} hit={hit} actions={actions} />
-      ))}
+      {some.map((hit) => {
+        const shown = hit.duplicates > 0 && opened.has(hit.id);
+        return (
+          <Fragment key={hit.id}>
+            <Tile hit={hit} actions={actions} copies={{ shown, onToggle: () => toggle(hit.id) }} />
+            {shown && <Copies api={api} collection={collection} hit={hit} actions={actions} />}
+          </Fragment>
+        );
+      })}
     </ul>
   );
   if (weakFrom === null) return tiles(hits);
@@ -28,4 +40,8 @@ export function TileGrid({ hits, weakFrom, actions }: Props) {
       {tiles(hits.slice(weakFrom))}
     </>
   );
+}
+
+function without(ids: ReadonlySet<string>, id: string): ReadonlySet<string> {
+  return new Set([...ids].filter((one) => one !== id));
 }
