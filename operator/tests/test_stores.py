@@ -182,6 +182,22 @@ async def test_where_the_platform_s_own_indices_are_forbidden_collections_go_on(
 
 
 @pytest.mark.integration
+async def test_an_index_of_an_older_release_gets_the_fields_that_it_lacks(stores, elasticsearch_url):
+    birds = collection("older")
+    wanted = planned.index(birds, MODEL)
+    older = {name: of for name, of in wanted.body["mappings"]["properties"].items() if name != "size"}
+    body = {"mappings": {**wanted.body["mappings"], "properties": older}}
+    httpx.put(f"{elasticsearch_url}/{wanted.name}", json=body, trust_env=False).raise_for_status()
+    await stores.poll([birds])
+    for _ in range(2):
+        await stores.create_index(wanted)
+    mapping = httpx.get(f"{elasticsearch_url}/{wanted.name}/_mapping", trust_env=False).json()[wanted.name]["mappings"]
+    assert mapping["properties"]["size"] == {"type": "keyword"}
+    assert mapping["_meta"] == wanted.body["mappings"]["_meta"]
+    await stores.drop_indices([wanted.name])
+
+
+@pytest.mark.integration
 async def test_a_model_is_found_by_name_by_version_and_by_alias(stores, mlflow_tracking_uri):
     url = f"{mlflow_tracking_uri}/api/2.0/mlflow"
     assert await stores.model(Model(name="stores/by-name")) is None

@@ -332,6 +332,26 @@ test("scrolling on brings further pictures, each once, and going back leads to t
   await page.waitForFunction((wanted) => Math.abs(window.scrollY - wanted) < 3, place);
 });
 
+test("a picture that the stamps have twice is shown once, and the other one after it when that is asked for", async () => {
+  await page.goto("./?q=fireman");
+  const badge = page.getByRole("button", { name: "2 alike: 1 other much the same as A fireman." });
+  await badge.waitFor();
+  const ids = () => page.locator(".tile[data-id]").evaluateAll((all) => all.map((one) => one.getAttribute("data-id")));
+  const before = await ids();
+  await badge.focus();
+  await page.keyboard.press("Enter");
+  const copy = page.locator(".tile.copy[data-id]");
+  await copy.waitFor();
+  assert.equal(await badge.getAttribute("aria-expanded"), "true");
+  assert.equal((await ids()).length, before.length + 1);
+  assert.ok(!before.includes(await copy.getAttribute("data-id")));
+  await page.keyboard.press("ArrowRight");
+  assert.ok(await copy.locator(".tile-picture").evaluate((button) => button === document.activeElement));
+  await badge.click();
+  await copy.waitFor({ state: "detached" });
+  assert.deepEqual(await ids(), before);
+});
+
 test("a quiet line stands where strong matches end, and weak ones can be left out", async () => {
   const strong = 4;
   await changeAnswers((answer) => ({

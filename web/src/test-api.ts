@@ -11,6 +11,8 @@ export function hit(fields: Partial<Hit> = {}): Hit {
     score: 0.8123,
     match: null,
     has_words: false,
+    duplicates: 0,
+    duplicate_ids: [],
     url: "https://pictures.example/duck.png",
     thumbnail_url: null,
     page_url: "https://pictures.example/duck",
@@ -46,6 +48,7 @@ export function response(found: Hit[], { from, size, collection }: Page, fields:
     from,
     size,
     total: found.length,
+    collapsed: 0,
     available: found.length,
     next_from: next < found.length ? next : null,
     strong: null,
@@ -79,6 +82,7 @@ export function fakeApi(found: Hit[] = hits(3), { fields, ...replaced }: Replace
     },
     collections: replaced.collections ?? (async () => [collection("stamps")]),
     picture: replaced.picture ?? (async (id) => found.find((one) => one.id === id) ?? null),
+    pictures: replaced.pictures ?? (async (ids) => found.filter(({ id }) => ids.includes(id))),
     search: (wanted, page, signal) => {
       if (page.size === PAGE_SIZE) asked.push({ asked: wanted, page, signal });
       return search(wanted, page, signal);

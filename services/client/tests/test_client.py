@@ -93,6 +93,7 @@ def test_a_query_of_words_pictures_and_judgements_is_sent_as_the_api_takes_it(ap
         filters={"license": ["CC0-1.0"], "uploaded": {"from": "2024-01-01"}},
         facets=["license"],
         sort="newest",
+        collapse=False,
         keyword_weight=0.1,
     )
 
@@ -114,10 +115,12 @@ def test_a_query_of_words_pictures_and_judgements_is_sent_as_the_api_takes_it(ap
             "facets": ["license"],
             "sort": "newest",
             "matches": "all",
+            "collapse": False,
             "keyword_weight": 0.1,
         }
     ]
     assert page.hits[0].title == "First snow"
+    assert page.hits[0].duplicate_ids == ("flickr:53466813",)
     assert page.hits[0].taken_at.year == 2024
     assert page.facets["license"][0] == FacetCount("CC-BY-2.0", 712)
 
@@ -199,7 +202,8 @@ def test_the_command_shows_hits_and_what_they_are_a_part_of(api):
     shown = ran(api, "search", "playing dogs", "--collection", "stamps", "--unlike", "a:1", "--without", "cats")
 
     assert "First snow" in shown
-    assert "1 of the best 1,000 of 84,213 pictures" in shown
+    assert "1 of the best 993 of 84,213 pictures" in shown
+    assert "1 near duplicates behind them" in shown
     assert [term.get("text") or term["id"] for term in api.bodies[0]["terms"]] == ["playing dogs", "a:1", "cats"]
 
 
@@ -257,6 +261,14 @@ def test_filters_are_written_as_field_and_value(api):
         "taken": {"from": "2023-05-01", "to": "2023-05-01"},
         "min_width": 800,
     }
+
+
+def test_near_duplicates_are_listed_where_that_is_asked_for(api):
+    ran(api, "search", "dogs", "-c", "stamps")
+    ran(api, "search", "dogs", "-c", "stamps", "--duplicates", "-f", "size=large", "-f", "orientation=square")
+
+    assert [body["collapse"] for body in api.bodies] == [True, False]
+    assert api.bodies[1]["filters"] == {"size": ["large"], "orientation": ["square"]}
 
 
 def test_a_faulty_filter_or_file_is_told_in_a_line(api, capsys, monkeypatch):

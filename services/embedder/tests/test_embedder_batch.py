@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from imagesearch_contract.dead_letter import DeadLetter, Reason
 from imagesearch_contract.record import ImageRecord
 from imagesearch_embedder.embed import Batching, Outcome, Parts, Refused, Write, embed
+from imagesearch_embedder.fingerprint import fingerprint
 from imagesearch_embedder.plan import LETTER_LIMIT, Message
 from imagesearch_fetcher.decode import decode
 from imagesearch_fetcher.errors import FetchError
@@ -165,6 +166,20 @@ def test_a_batch_becomes_documents_with_their_vectors(bench: Bench) -> None:
     assert np.allclose(document["embedding"], np.array([255, 0, 0, 1]) / np.hypot(255, 1))
     assert document["embedding"].dtype == np.float32
     assert bench.index.versions["test:a"] == 1_700_000_000_000
+    assert "fingerprint" not in document  # there is nothing to see in it
+
+
+def test_each_document_has_the_fingerprint_of_its_own_picture(bench: Bench) -> None:
+    seen = {}
+    for name, seed in {"a": 1, "b": 2, "copy": 1}.items():
+        image = Image.fromarray(np.random.default_rng(seed).integers(0, 256, (80, 80, 3), dtype=np.uint8))
+        file = BytesIO()
+        image.save(file, "PNG")
+        bench.publish(name, file.getvalue())
+        seen[f"test:{name}"] = fingerprint(image)
+    bench.embed()
+    assert {key: document["fingerprint"] for key, document in bench.index.documents.items()} == seen
+    assert seen["test:copy"] == seen["test:a"] != seen["test:b"]
 
 
 def test_every_kind_of_unusable_record_gets_its_reason_once_and_its_neighbours_are_indexed(bench: Bench) -> None:

@@ -26,7 +26,7 @@ from elasticsearch import Elasticsearch
 from fastapi import FastAPI
 from imagesearch_contract import names
 from imagesearch_contract.dead_letter import Reason
-from imagesearch_contract.index import IndexMeta, document, index_body
+from imagesearch_contract.index import IndexMeta, document, index_body, orientation, size
 from imagesearch_contract.platform_indices import REPORTS_INDEX, Progress, Report, bodies
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import ElasticsearchSettings, EncoderServiceSettings, SearchSettings
@@ -117,6 +117,9 @@ class FakeIndex:
 
     def put(self, index: str, image_id: str, vector: np.ndarray, **fields: Any) -> None:
         source = {"id": image_id, "url": f"http://pictures.example/{image_id}", **fields}
+        if {"width", "height"} <= fields.keys():
+            pixels = fields["width"], fields["height"]
+            source |= {"orientation": orientation(*pixels), "size": size(*pixels)}
         self.documents[index][image_id] = {"vector": vector, "source": source}
 
     def _check(self) -> None:
@@ -193,7 +196,12 @@ def answer(documents: dict[str, dict[str, Any]], body: Mapping[str, Any]) -> dic
 
 
 def fields(key: str, documents: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {"id": [key], "embedding": documents[key]["vector"].tolist()}
+    column = documents[key]["source"].get("fingerprint")
+    return {
+        "id": [key],
+        "embedding": documents[key]["vector"].tolist(),
+        **({"fingerprint": [column]} if column else {}),
+    }
 
 
 def place(field: str, hit: dict[str, Any]) -> Any:
@@ -265,9 +273,10 @@ class RealIndex(ElasticsearchIndex):
         self.alias[names.alias("default", name)] = index
         return index
 
-    def put(self, index: str, image_id: str, vector: np.ndarray, **fields: Any) -> None:
+    def put(self, index: str, image_id: str, vector: np.ndarray, fingerprint: str | None = None, **fields: Any) -> None:
         record = ImageRecord(id=image_id, url=f"http://pictures.example/{image_id}", **fields)
-        source = document(record, vector.tolist(), model="tiny/1", indexed_at=datetime.now(UTC))
+        now = datetime.now(UTC)
+        source = document(record, vector.tolist(), model="tiny/1", indexed_at=now, fingerprint=fingerprint)
         self._filler.index(index=index, id=image_id, document=source, refresh=True)
 
     @property

@@ -26,6 +26,8 @@ def test_filters_are_applied_within_the_search_for_neighbours():
     filters = Filters(
         license=("CC0-1.0", "CC-BY-2.0"),
         tags=("dog", "snow"),
+        orientation=("portrait",),
+        size=("medium", "large"),
         uploaded=DateRange(from_=date(2024, 1, 1), to=date(2024, 12, 31)),
         taken=DateRange(to=datetime(2024, 5, 1, 12, tzinfo=UTC)),
         min_width=800,
@@ -102,7 +104,11 @@ def test_meaning_alone_keeps_the_order_of_the_neighbours(near):
 
 
 def test_documents_become_the_page_in_its_own_order():
-    page = [Ranked("manifest:1", 0.5, has_words=True), Ranked("flickr:gone", 0.4), Ranked("flickr:53466812", 0.75)]
+    page = [
+        Ranked("manifest:1", 0.5, has_words=True, duplicates=("a:1", "a:2")),
+        Ranked("flickr:gone", 0.4),
+        Ranked("flickr:53466812", 0.75),
+    ]
 
     hits = ranking.hits(golden("elasticsearch-answer.json"), page)
 

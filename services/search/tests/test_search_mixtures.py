@@ -120,6 +120,23 @@ async def test_a_facet_counts_what_was_found_and_what_else_could_be_chosen(api, 
     }
 
 
+async def test_pictures_are_told_by_their_shape_and_by_how_large_they_are(api, put):
+    put("test:poster", 1, 0, 0, 1, width=600, height=900)
+    put("test:icon", 1, 0, 0, 1, width=64, height=64)
+    put("test:wallpaper", 1, 0, 0, 1, width=1920, height=1200)
+
+    assert await found(api, {"text": "dog"}, filters={"orientation": ["portrait", "square"]}, sort="newest") == [
+        "icon",
+        "poster",
+    ]
+    assert await found(api, {"text": "dog"}, filters={"size": ["large"]}) == ["wallpaper"]
+    counted = (await search(api, {"text": "dog"}, facets=["orientation", "size"])).json()["facets"]
+    assert counted == {
+        "orientation": [{"value": value, "count": 1} for value in ("landscape", "portrait", "square")],
+        "size": [{"value": value, "count": 1} for value in ("large", "medium", "small")],
+    }
+
+
 async def test_without_terms_everything_comes_by_date(api, put):
     for day in (3, 1, 2):
         put(f"test:day-{day}", 0, 0, 0, 1, uploaded_at=f"2024-01-0{day}T00:00:00Z", license="CC0-1.0")
@@ -220,6 +237,9 @@ async def test_without_the_encoder_more_like_this_goes_on_as_it_is(api, encoder)
         ({"terms": [{"text": "dog"}] * 17}, "#/terms", "at most 16"),
         ({"filters": {"colour": ["red"]}}, "#/filters/colour", "not permitted"),
         ({"filters": {"uploaded": {"from": "yesterday"}}}, "#/filters/uploaded/from", "give a day"),
+        ({"filters": {"orientation": ["tall"]}}, "#/filters/orientation/0", "'landscape'"),
+        ({"filters": {"size": ["huge"]}}, "#/filters/size/0", "'small'"),
+        ({"collapse": "some"}, "#/collapse", "boolean"),
         ({"facets": ["colour"]}, "#/facets/0", "'license'"),
         ({"sort": "best"}, "#/sort", "'relevance'"),
         ({"keyword_weight": 2}, "#/keyword_weight", "less than or equal to 1"),

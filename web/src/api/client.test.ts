@@ -48,6 +48,16 @@ test("a picture that cannot be loaded is reported by its id", async () => {
   });
 });
 
+test("pictures come in the order in which they are asked for, without those that are gone", async () => {
+  const [fetchFn] = answering(200, response(hits(3), { ...PAGE, from: 0 }));
+  const found = await createApi(fetchFn).pictures(
+    ["manifest:2", "gone", "manifest:0", "manifest:1"],
+    "stamps",
+    signal(),
+  );
+  expect(found.map(({ id }) => id)).toEqual(["manifest:2", "manifest:0", "manifest:1"]);
+});
+
 test("a key goes with every request, as soon as there is one", async () => {
   const [fetchFn, asked] = answering(200, { collections: [] });
   const key = kept(() => sessionStorage, "test.key");

@@ -2,7 +2,7 @@
 
 import type { Asked } from "../search/search.ts";
 import { apiKey } from "./key.ts";
-import { type Page, pictureBody, type SearchBody, searchBody } from "./request.ts";
+import { type Page, picturesBody, type SearchBody, searchBody } from "./request.ts";
 import type { components } from "./schema";
 
 export type { Page } from "./request.ts";
@@ -18,6 +18,8 @@ export type Api = {
   search: (asked: Asked, page: Page, signal: AbortSignal) => Promise<SearchResponse>;
   /** One picture of a collection; null where it has none of this id. */
   picture: (id: string, collection: string, signal: AbortSignal) => Promise<Hit | null>;
+  /** These pictures, in this order; those that are gone are left out. At least one is asked for, at most a hundred. */
+  pictures: (ids: readonly string[], collection: string, signal: AbortSignal) => Promise<Hit[]>;
   /** Tells that a picture cannot be loaded; the service finds out for itself whether it is gone. */
   report: (id: string, collection: string) => Promise<unknown>;
 };
@@ -78,11 +80,17 @@ export function createApi(fetchFn: typeof fetch = (...given) => fetch(...given),
     });
   const search = (body: SearchBody, signal: AbortSignal) => post<SearchResponse>("search", body, signal);
 
+  const pictures: Api["pictures"] = async (ids, collection, signal) => {
+    const { hits } = await search(picturesBody(ids, collection), signal);
+    return hits.sort((one, other) => ids.indexOf(one.id) - ids.indexOf(other.id));
+  };
+
   return {
     collections: async (signal) =>
       (await ask<components["schemas"]["CollectionList"]>("collections", { signal })).collections,
     search: (asked, page, signal) => search(searchBody(asked, page), signal),
-    picture: async (id, collection, signal) => (await search(pictureBody(id, collection), signal)).hits[0] ?? null,
+    picture: async (id, collection, signal) => (await pictures([id], collection, signal))[0] ?? null,
+    pictures,
     report: (id, collection) => post("report", { collection, id, reason: "dead" } satisfies ReportBody),
   };
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { NO_FILTERS } from "../search/filters.ts";
 import { query, search } from "../test-api.ts";
-import { pictureBody, searchBody } from "./request.ts";
+import { picturesBody, searchBody } from "./request.ts";
 
 const PAGE = { collection: "stamps", from: 30, size: 30 };
 
@@ -64,12 +64,15 @@ test("counts come with the first page alone", () => {
     "tags",
     "author",
     "source",
+    "orientation",
+    "size",
     "uploaded",
     "taken",
   ]);
   expect(searchBody(search(), PAGE)).not.toHaveProperty("facets");
 });
 
-test("one picture is asked for by its id", () => {
-  expect(pictureBody("flickr:1", "stamps")).toEqual({ collection: "stamps", size: 1, filters: { ids: ["flickr:1"] } });
+test("pictures are asked for by their ids, near duplicates one by one", () => {
+  const ids = ["flickr:1", "flickr:2"];
+  expect(picturesBody(ids, "stamps")).toEqual({ collection: "stamps", size: 2, filters: { ids }, collapse: false });
 });

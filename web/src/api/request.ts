@@ -35,9 +35,9 @@ export function searchBody({ query, filters, sort, strongOnly, emphasis }: Asked
   };
 }
 
-/** One picture by its id. */
-export function pictureBody(id: string, collection: string): SearchBody {
-  return { collection, size: 1, filters: { ids: [id] } };
+/** Pictures by their ids, each for itself: near duplicates of each other, too. */
+export function picturesBody(ids: readonly string[], collection: string): SearchBody {
+  return { collection, size: ids.length, filters: { ids: [...ids] }, collapse: false };
 }
 
 function termsOf({ text, picture, liked, disliked }: Query): Term[] {

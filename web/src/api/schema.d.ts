@@ -298,6 +298,18 @@ export interface components {
              * @default []
              */
             content_type: ("photo" | "screenshot" | "illustration" | "virtual")[];
+            /**
+             * Orientation
+             * @description `square` is what is at most a twentieth longer than it is short.
+             * @default []
+             */
+            orientation: ("landscape" | "portrait" | "square")[];
+            /**
+             * Size
+             * @description By pixels, of the largest size that is known at the source: `medium` from 640 x 480, `large` from 1600 x 1200.
+             * @default []
+             */
+            size: ("small" | "medium" | "large")[];
             /** @default null */
             uploaded: components["schemas"]["DateRange"] | null;
             /** @default null */
@@ -369,6 +381,18 @@ export interface components {
              * @default false
              */
             has_words: boolean;
+            /**
+             * Duplicates
+             * @description Near duplicates of this picture that stand behind it.
+             * @default 0
+             */
+            duplicates: number;
+            /**
+             * Duplicate Ids
+             * @description Their ids, best first, 100 at most. To see them: `filters.ids`, and `collapse` false.
+             * @default []
+             */
+            duplicate_ids: string[];
             /**
              * Url
              * @description The picture that was indexed.
@@ -563,6 +587,8 @@ export interface components {
              *       "author": [],
              *       "source": [],
              *       "content_type": [],
+             *       "orientation": [],
+             *       "size": [],
              *       "ids": []
              *     }
              */
@@ -582,6 +608,12 @@ export interface components {
              */
             matches: "all" | "strong";
             /**
+             * Collapse
+             * @description Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which names them; false lists every one.
+             * @default true
+             */
+            collapse: boolean;
+            /**
              * Facets
              * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
              * @default []
@@ -590,7 +622,7 @@ export interface components {
              *       "tags"
              *     ]
              */
-            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "orientation" | "size" | "uploaded" | "taken")[];
             /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.
@@ -614,6 +646,7 @@ export interface components {
          * @description One page of hits, best first.
          * @example {
          *       "available": 84213,
+         *       "collapsed": 7,
          *       "collection": "stamps",
          *       "facets": {
          *         "license": [
@@ -633,6 +666,10 @@ export interface components {
          *           "author": "Ada Example",
          *           "author_url": "https://www.flickr.com/people/12345678@N00",
          *           "description": "Bonnie has never seen any before.",
+         *           "duplicate_ids": [
+         *             "flickr:53466813"
+         *           ],
+         *           "duplicates": 1,
          *           "has_words": true,
          *           "height": 427,
          *           "id": "flickr:53466812",
@@ -664,7 +701,7 @@ export interface components {
          *       "size": 1,
          *       "strong": 37,
          *       "took_ms": 21.4,
-         *       "total": 1000
+         *       "total": 993
          *     }
          */
         SearchResponse: {
@@ -689,9 +726,15 @@ export interface components {
             size: number;
             /**
              * Total
-             * @description Hits that can be paged through: the best so many of the collection. Every picture is somewhat like every query, so this is the smaller of `available` and the depth bound, not a count of matches.
+             * @description Hits that can be paged through: the best so many of the collection. Every picture is somewhat like every query, so this is the smaller of `available` and the depth bound, not a count of matches; near duplicates that stand behind others are left out.
              */
             total: number;
+            /**
+             * Collapsed
+             * @description Near duplicates that stand behind the `total`; facets count them, too.
+             * @default 0
+             */
+            collapsed: number;
             /**
              * Available
              * @description Pictures of the collection that pass the filters.
@@ -774,6 +817,8 @@ export interface components {
              *       "author": [],
              *       "source": [],
              *       "content_type": [],
+             *       "orientation": [],
+             *       "size": [],
              *       "ids": []
              *     }
              */
@@ -793,6 +838,12 @@ export interface components {
              */
             matches: "all" | "strong";
             /**
+             * Collapse
+             * @description Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which names them; false lists every one.
+             * @default true
+             */
+            collapse: boolean;
+            /**
              * Facets
              * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
              * @default []
@@ -801,7 +852,7 @@ export interface components {
              *       "tags"
              *     ]
              */
-            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "orientation" | "size" | "uploaded" | "taken")[];
             /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.
@@ -845,6 +896,8 @@ export interface components {
              *       "author": [],
              *       "source": [],
              *       "content_type": [],
+             *       "orientation": [],
+             *       "size": [],
              *       "uploaded": null,
              *       "taken": null,
              *       "min_width": null,
@@ -868,6 +921,12 @@ export interface components {
              */
             matches: "all" | "strong";
             /**
+             * Collapse
+             * @description Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which names them; false lists every one.
+             * @default true
+             */
+            collapse: boolean;
+            /**
              * Facets
              * @description Count what was found by these fields, dates by year. A field's own filter is left out of its counts, which tell what else could be chosen.
              * @default []
@@ -876,7 +935,7 @@ export interface components {
              *       "tags"
              *     ]
              */
-            facets: ("license" | "tags" | "author" | "source" | "content_type" | "uploaded" | "taken")[];
+            facets: ("license" | "tags" | "author" | "source" | "content_type" | "orientation" | "size" | "uploaded" | "taken")[];
             /**
              * Collection
              * @description `name` for a collection of the default namespace, `namespace/name` for any other.

@@ -12,6 +12,8 @@ const FACETS = {
     { value: "dog", count: 12 },
     { value: "snow", count: 3 },
   ],
+  orientation: [{ value: "portrait", count: 9 }],
+  size: [{ value: "large", count: 4 }],
   uploaded: [
     { value: "2024", count: 30 },
     { value: "2021", count: 5 },
@@ -42,6 +44,18 @@ test("what is chosen is searched for, stands in the address, and can be taken aw
   await waitFor(() => expect(fake.asked.at(-1)?.asked.filters.tags).toEqual(["snow"]));
   act(() => window.history.back());
   expect(await screen.findByRole("button", { name: "Remove: Tags: dog" })).toBeTruthy();
+});
+
+test("pictures are chosen by their shape and size, in words", async () => {
+  const fake = api();
+  const user = open(fake, "/?q=duck&size=small");
+  await user.click(await screen.findByRole("button", { name: "Orientation" }));
+  await user.click(screen.getByRole("checkbox", { name: /Portrait.*9/ }));
+  await waitFor(() =>
+    expect(fake.asked.at(-1)?.asked.filters).toMatchObject({ orientation: ["portrait"], size: ["small"] }),
+  );
+  expect(window.location.search).toBe("?q=duck&orientation=portrait&size=small");
+  expect(screen.getByRole("button", { name: "Remove: Size: Small" })).toBeTruthy();
 });
 
 test("all filters are cleared at once", async () => {

@@ -72,6 +72,13 @@ export const SimilarIcon = () => (
   </Icon>
 );
 
+export const CopiesIcon = () => (
+  <Icon>
+    <rect x="3.5" y="8.5" width="12" height="12" rx="2.5" />
+    <path d="M7.5 5.5h8a3 3 0 0 1 3 3v8M11.5 2.5h7a3 3 0 0 1 3 3v7" />
+  </Icon>
+);
+
 export const Logo = () => (
   <svg className="logo" viewBox="0 0 32 32" aria-hidden="true" focusable="false">
     <circle cx="13.5" cy="13.5" r="9.5" />

@@ -121,6 +121,8 @@ export function Results({ api, search, collection, entry, place, ...on }: Props)
         <>
           {ranked && found?.strong === 0 && <p className="nothing-matches">{words.nothingMatches}</p>}
           <TileGrid
+            api={api}
+            collection={collection}
             hits={hits}
             weakFrom={ranked ? strongEnd(hits, found?.strong) : null}
             dead={dead}

@@ -1,9 +1,13 @@
-import type { Hit } from "../api/client.ts";
+import { Fragment, useState } from "react";
+import type { Api, Hit } from "../api/client.ts";
 import { useLanguage } from "../i18n/language.tsx";
+import { Copies } from "./copies.tsx";
 import { type PictureActions, type PictureNews, Tile } from "./tile.tsx";
 import "./tile-grid.css";
 
 type Props = {
+  api: Api;
+  collection: string;
   hits: Hit[];
   /** Place of the first hit that is hardly like the query; null where none is told apart. */
   weakFrom: number | null;
@@ -13,16 +17,25 @@ type Props = {
   news: PictureNews;
 };
 
-/** The pictures, best first, with a quiet line where the strong matches end. */
-export function TileGrid({ hits, weakFrom, dead, actions, news }: Props) {
+/** The pictures, best first, with a quiet line where the strong matches end. Near duplicates are shown when asked for. */
+export function TileGrid({ api, collection, hits, weakFrom, dead, actions, news }: Props) {
   const { words } = useLanguage();
+  const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
+  const toggle = (id: string) => setOpened(opened.has(id) ? without(opened, id) : new Set([...opened, id]));
   const tiles = (some: Hit[]) => (
     <ul className="grid">
-      {some
-        .filter(({ id }) => !dead.has(id))
-        .map((hit) => (
-          <Tile key={hit.id} hit={hit} actions={actions} news={news} />
-        ))}
+      {some.map((hit) => {
+        const isDead = dead.has(hit.id); // then its near duplicates stand for it
+        const shown = hit.duplicates > 0 && (isDead || opened.has(hit.id));
+        return (
+          <Fragment key={hit.id}>
+            {!isDead && (
+              <Tile hit={hit} actions={actions} news={news} copies={{ shown, onToggle: () => toggle(hit.id) }} />
+            )}
+            {shown && <Copies api={api} collection={collection} hit={hit} dead={dead} actions={actions} news={news} />}
+          </Fragment>
+        );
+      })}
     </ul>
   );
   if (weakFrom === null) return tiles(hits);
@@ -33,4 +46,8 @@ export function TileGrid({ hits, weakFrom, dead, actions, news }: Props) {
       {tiles(hits.slice(weakFrom))}
     </>
   );
+}
+
+function without(ids: ReadonlySet<string>, id: string): ReadonlySet<string> {
+  return new Set([...ids].filter((one) => one !== id));
 }

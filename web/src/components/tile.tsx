@@ -3,7 +3,7 @@ import type { Hit } from "../api/client.ts";
 import { useLanguage } from "../i18n/language.tsx";
 import { tileRatio, titleOf } from "../search/describe.ts";
 import { Attribution } from "./attribution.tsx";
-import { MinusIcon, PictureIcon, PlusIcon, SimilarIcon } from "./icons.tsx";
+import { CopiesIcon, MinusIcon, PictureIcon, PlusIcon, SimilarIcon } from "./icons.tsx";
 import { Picture } from "./picture.tsx";
 import { Score } from "./score.tsx";
 import "./tile.css";
@@ -20,14 +20,20 @@ export type PictureActions = {
 /** What is told of how its picture comes along. */
 export type PictureNews = { onMissing: (id: string) => void; onLoaded: () => void };
 
-type Props = { hit: Hit; actions: PictureActions; news: PictureNews };
+type Props = {
+  hit: Hit;
+  actions: PictureActions;
+  news: PictureNews;
+  /** Whether its near duplicates are shown, and how that is changed; none for what is one of them itself. */
+  copies?: { shown: boolean; onToggle: () => void };
+};
 
-export function Tile({ hit, actions, news }: Props) {
+export function Tile({ hit, actions, news, copies }: Props) {
   const { words } = useLanguage();
   const [missing, setMissing] = useState(false);
   const title = titleOf(hit, words);
   return (
-    <li className="tile" data-id={hit.id} style={shape(tileRatio(hit))}>
+    <li className={copies ? "tile" : "tile copy"} data-id={hit.id} style={shape(tileRatio(hit))}>
       <div className="tile-frame">
         {missing ? (
           <MissingPicture hit={hit} title={title} />
@@ -50,6 +56,18 @@ export function Tile({ hit, actions, news }: Props) {
           </button>
         )}
         <TileActions id={hit.id} title={title} actions={actions} />
+        {copies && hit.duplicates > 0 && (
+          <button
+            type="button"
+            className="tile-copies"
+            aria-expanded={copies.shown}
+            aria-label={`${words.alike(hit.duplicates + 1)}: ${words.othersAlike(hit.duplicates, title)}`}
+            onClick={copies.onToggle}
+          >
+            <CopiesIcon />
+            {words.alike(hit.duplicates + 1)}
+          </button>
+        )}
       </div>
       <div className="tile-caption">
         <span className="tile-title" title={title}>

@@ -7,6 +7,8 @@ export function useValueName(): (facet: ValueFacet, value: string) => string {
   const { words } = useLanguage();
   return (facet, value) => {
     if (facet === "license") return licenseName(value, words);
+    if (facet === "orientation") return words.orientations[value] ?? value;
+    if (facet === "size") return words.sizes[value] ?? value;
     return facet === "source" ? value.charAt(0).toUpperCase() + value.slice(1) : value;
   };
 }

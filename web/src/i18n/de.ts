@@ -94,6 +94,9 @@ export const de = ({ number, moment, plural }: Speech): Words => ({
   anyYear: "Jedes Jahr",
   years: (from, to) =>
     from === to ? `${from}` : from === null ? `bis ${to}` : to === null ? `seit ${from}` : `${from} bis ${to}`,
+  orientation: "Format",
+  orientations: { landscape: "Querformat", portrait: "Hochformat", square: "Quadratisch" },
+  sizes: { small: "Klein", medium: "Mittel", large: "Groß" },
   activeFilters: "Gewählte Filter",
   clearFilters: "Alle entfernen",
   sort: "Reihenfolge",
@@ -109,6 +112,9 @@ export const de = ({ number, moment, plural }: Speech): Words => ({
   untitled: "Bild ohne Titel",
   showPicture: (title) => `${title} zeigen`,
   cannotLoad: (title) => `${title} (lässt sich nicht laden)`,
+  alike: (count) => `${number(count)} gleiche`,
+  othersAlike: (count, title) =>
+    plural(count, { one: `# weiteres fast wie ${title}`, other: `# weitere fast wie ${title}` }),
   seeOriginal: "Lässt sich hier nicht laden. Zum Original",
   moreLike: (title) => `Mehr wie ${title}`,
   lessLike: (title) => `Weniger wie ${title}`,

@@ -97,6 +97,9 @@ export const en = ({ number, moment, plural }: Speech) => ({
   anyYear: "Any year",
   years: (from: string | null, to: string | null) =>
     from === to ? `${from}` : from === null ? `until ${to}` : to === null ? `since ${from}` : `${from} to ${to}`,
+  orientation: "Orientation",
+  orientations: { landscape: "Landscape", portrait: "Portrait", square: "Square" } as Record<string, string>,
+  sizes: { small: "Small", medium: "Medium", large: "Large" } as Record<string, string>,
   activeFilters: "Chosen filters",
   clearFilters: "Clear all",
   sort: "Sort",
@@ -113,6 +116,9 @@ export const en = ({ number, moment, plural }: Speech) => ({
   untitled: "Untitled picture",
   showPicture: (title: string) => `Show ${title}`,
   cannotLoad: (title: string) => `${title} (cannot be loaded)`,
+  alike: (count: number) => `${number(count)} alike`,
+  othersAlike: (count: number, title: string) =>
+    plural(count, { one: `# other much the same as ${title}`, other: `# others much the same as ${title}` }),
   seeOriginal: "Cannot be loaded here. See the original",
   moreLike: (title: string) => `More like ${title}`,
   lessLike: (title: string) => `Less like ${title}`,

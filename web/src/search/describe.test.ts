@@ -76,6 +76,13 @@ test.each<[string, Partial<SearchResponse>, Partial<Search>]>([
     dog,
   ],
   ["549 pictures, closest first", { total: 549, available: 549, strong: 0 }, dog],
+  ["549 pictures, closest first", { total: 540, collapsed: 9, available: 549 }, dog],
+  ["The newest 1,000 of 1,001 pictures", { total: 900, collapsed: 100, available: 1001 }, {}],
+  [
+    "37 strong matches, closest first",
+    { total: 37, collapsed: 2, available: 99, strong: 37 },
+    { ...dog, strongOnly: true },
+  ],
   ["37 strong matches, closest first", { total: 37, available: 84213, strong: 37 }, { ...dog, strongOnly: true }],
 ])("what was found is counted honestly: %s", (text, fields, asked) => {
   const page = response(hits(1), { collection: "stamps", from: 0, size: 30 }, fields);

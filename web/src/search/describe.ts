@@ -20,11 +20,16 @@ function wantsLikeness({ picture, liked }: Query): boolean {
   return picture !== null || liked.length > 0;
 }
 
-/** How many there are and in what order they come, without claiming more than is known. */
-export function countOf({ total, available, strong }: SearchResponse, asked: Asked, words: Words): string {
+/**
+ * How many there are and in what order they come, without claiming more than is known. Near duplicates that stand behind
+ * others are pictures, too, and are counted as in the filters.
+ */
+export function countOf(found: SearchResponse, asked: Asked, words: Words): string {
+  const { available, strong } = found;
+  const total = found.total + found.collapsed;
   if (total === 0) return words.noneFound;
   const order = words[orderOf(asked)];
-  if (asked.strongOnly && strong != null) return `${words.strongFound(total)}, ${order}`;
+  if (asked.strongOnly && strong != null) return `${words.strongFound(strong)}, ${order}`;
   if (isEmpty(asked.query)) {
     if (total === available) return `${words.picturesFound(total)}, ${order}`;
     return asked.sort === "oldest" ? words.oldestOf(total, available) : words.newestOf(total, available);

@@ -3,8 +3,11 @@
 /** Four digits each, both included; at least one is given. */
 export type Years = { from: string | null; to: string | null };
 
-export const VALUE_FACETS = ["license", "tags", "author", "source"] as const;
+export const VALUE_FACETS = ["license", "tags", "author", "source", "orientation", "size"] as const;
 export const YEAR_FACETS = ["uploaded", "taken"] as const;
+
+export const ORIENTATIONS = ["landscape", "portrait", "square"] as const;
+export const SIZES = ["small", "medium", "large"] as const;
 
 export type ValueFacet = (typeof VALUE_FACETS)[number];
 export type YearFacet = (typeof YEAR_FACETS)[number];
@@ -14,7 +17,16 @@ export type Filters = Record<ValueFacet, readonly string[]> & Record<YearFacet, 
 
 export const FACETS: readonly Facet[] = [...VALUE_FACETS, ...YEAR_FACETS];
 
-export const NO_FILTERS: Filters = { license: [], tags: [], author: [], source: [], uploaded: null, taken: null };
+export const NO_FILTERS: Filters = {
+  license: [],
+  tags: [],
+  author: [],
+  source: [],
+  orientation: [],
+  size: [],
+  uploaded: null,
+  taken: null,
+};
 
 export function isFiltered(filters: Filters): boolean {
   return FACETS.some((facet) => chosenCount(filters, facet) > 0);

@@ -20,6 +20,8 @@ const SEARCHES: Search[] = [
       tags: ["dog", "black & white"],
       author: ["Ada Example"],
       source: ["flickr"],
+      orientation: ["landscape", "square"],
+      size: ["large"],
       uploaded: { from: "2020", to: "2023" },
       taken: { from: null, to: "2019" },
     },
@@ -61,6 +63,7 @@ test.each([
   "?taken=yesterday",
   "?view=elsewhere",
   "?show=",
+  "?orientation=tall&size=",
 ])("%s asks for nothing", (params) => {
   expect(fromParams(params, null)).toEqual(START);
 });

@@ -6,14 +6,33 @@
  * entry, so back, forward and reload keep it. Elsewhere it is lost, and the page says so.
  */
 
-import { type Filters, NO_FILTERS, readYears, writeYears, YEAR_FACETS } from "./filters.ts";
+import {
+  type Filters,
+  NO_FILTERS,
+  ORIENTATIONS,
+  readYears,
+  SIZES,
+  type ValueFacet,
+  writeYears,
+  YEAR_FACETS,
+} from "./filters.ts";
 import { asPictureUrl, JUDGED_LIMIT, type Picture, type Query, type QueryPicture } from "./query.ts";
 import { EMPHASES, type Search, SORTS, START } from "./search.ts";
 
 const UPLOAD = "upload";
 
 /** The facets of many values, by their names in the address: one parameter for each value. */
-const VALUE_NAMES = { license: "license", tags: "tag", author: "author", source: "source" } as const;
+const VALUE_NAMES = {
+  license: "license",
+  tags: "tag",
+  author: "author",
+  source: "source",
+  orientation: "orientation",
+  size: "size",
+} as const;
+
+/** The facets that have these values and no others: the API refuses any else. */
+const KNOWN: { [facet in ValueFacet]?: readonly string[] } = { orientation: ORIENTATIONS, size: SIZES };
 
 export function toParams(search: Search): string {
   const { query, filters } = search;
@@ -71,7 +90,9 @@ function pictureOf(image: string, picture: Picture | null): QueryPicture | null 
 
 function filtersOf(given: URLSearchParams): Filters {
   const filters = { ...NO_FILTERS };
-  for (const [facet, name] of entries(VALUE_NAMES)) filters[facet] = distinct(given.getAll(name));
+  for (const [facet, name] of entries(VALUE_NAMES)) {
+    filters[facet] = distinct(given.getAll(name)).filter((value) => KNOWN[facet]?.includes(value) ?? true);
+  }
   for (const facet of YEAR_FACETS) filters[facet] = readYears(given.get(facet) ?? "");
   return filters;
 }

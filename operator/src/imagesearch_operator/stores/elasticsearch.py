@@ -17,6 +17,7 @@ from elasticsearch import (
     TransportError,
 )
 from imagesearch_contract import names, platform_indices
+from imagesearch_contract.index import VECTOR_FIELD
 from imagesearch_contract.platform_indices import MAX_REPORTS, PROGRESS_INDEX, REPORTS_INDEX
 from imagesearch_contract.settings import ElasticsearchSettings
 
@@ -66,6 +67,8 @@ class Indices:
         self._refused: set[str] = set()
         """Those of the platform's indices that the operator may not create."""
         self._memory: Memory[View] = Memory(Unknown("ElasticsearchNotAsked", "Elasticsearch was not looked at yet."))
+        self._current: set[str] = set()
+        """Indices that are known to have every field of this release."""
 
     @classmethod
     @asynccontextmanager
@@ -92,7 +95,8 @@ class Indices:
         return IndexFacts(seen.documents.get(alias, {}), next(iter(pointed)) if len(pointed) == 1 else None)
 
     async def create(self, index: str, body: Mapping[str, Any]) -> None:
-        """Create the index unless it is there, and those of the platform that are not.
+        """Create the index unless it is there, and those of the platform that are not; give one of an older release the
+        fields that it lacks.
 
         Raises:
             StoreError: Elasticsearch refused.
@@ -101,10 +105,22 @@ class Indices:
         with self._translated():
             await self._create_platform(frozenset() if isinstance(seen, Unknown) else seen.platform)
         if not isinstance(seen, Unknown) and alias and index in seen.documents.get(alias, {}):
+            await self._complete(index, body)
             return
         with self._translated():
             await self._create(index, body)
+        self._current.add(index)
         self._memory.note(lambda seen: seen.with_index(index))
+
+    async def _complete(self, index: str, body: Mapping[str, Any]) -> None:
+        """Once in the life of this process: a release only ever adds fields."""
+        if index in self._current:
+            return
+        # Not the vectors': how they are quantised is decided when an index is made.
+        fields = {name: of for name, of in body["mappings"]["properties"].items() if name != VECTOR_FIELD}
+        with self._translated():
+            await self._client.indices.put_mapping(index=index, properties=fields)
+        self._current.add(index)
 
     async def _create_platform(self, there: frozenset[str]) -> None:
         """Create the platform's own indices; they are bookkeeping, without which collections go on."""
@@ -155,6 +171,7 @@ class Indices:
                 with suppress(AuthorizationException):  # where these may not be touched, the index must go all the same
                     await self._forget(index)
             metrics.WRITES.labels("delete", "Index").inc()
+            self._current.discard(index)
             self._memory.note(partial(View.without_index, index=index))
 
     async def _forget(self, index: str) -> None:

@@ -78,6 +78,7 @@ class Client:
         facets: Sequence[str] = (),
         sort: str = "relevance",
         matches: str = "all",
+        collapse: bool = True,
         keyword_weight: float | None = None,
     ) -> Page:
         """One page of the pictures that are most like all terms together; of everything, the newest first, without terms.
@@ -91,6 +92,7 @@ class Client:
             facets: fields whose values are counted.
             sort: `relevance`, `newest` or `oldest`.
             matches: `strong` leaves out what is hardly like the query.
+            collapse: near duplicates stand behind the best of them; False lists every one.
             keyword_weight: of captions beside meaning, 0 to 1; None leaves it to the API.
 
         Raises:
@@ -106,6 +108,7 @@ class Client:
             "facets": list(facets),
             "sort": sort,
             "matches": matches,
+            "collapse": collapse,
         }
         if keyword_weight is not None:
             asked["keyword_weight"] = keyword_weight

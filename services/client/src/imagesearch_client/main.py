@@ -61,10 +61,11 @@ def parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="FIELD=VALUE",
-        help="license=CC0-1.0, tags=dog, author=..., uploaded=2024-01-01..2024-12-31, min_width=800; several times",
+        help="license=CC0-1.0, tags=dog, size=large, uploaded=2024-01-01..2024-12-31, min_width=800; several times",
     )
     options.add_argument("--sort", choices=("relevance", "newest", "oldest"), default="relevance")
     options.add_argument("--strong", action="store_true", help="leave out what is hardly like the query")
+    options.add_argument("--duplicates", action="store_true", help="list near duplicates one by one")
     options.add_argument("--keyword-weight", type=float, metavar="0..1", help="of captions beside meaning")
     options.add_argument("--json", action="store_true", help="one JSON object a line, with every field")
     search = commands.add_parser("search", parents=[options], help="find pictures by words; without any, the newest")
@@ -89,6 +90,7 @@ def run(client: Client, arguments: argparse.Namespace, console: Console) -> None
         filters=filters_of(arguments.filter),
         sort=arguments.sort,
         matches="strong" if arguments.strong else "all",
+        collapse=not arguments.duplicates,
         keyword_weight=arguments.keyword_weight,
     )
     if arguments.json:
@@ -185,6 +187,8 @@ def summary(page: Page) -> str:
     parts = [f"{len(page.hits)} of the best {page.total:,} of {page.available:,} pictures, {page.took_ms:.0f} ms"]
     if page.strong == 0:
         parts.append("nothing matches, these are the nearest")
+    if alike := sum(hit.duplicates for hit in page.hits):
+        parts.append(f"{alike:,} near duplicates behind them")
     if page.degraded:
         parts.append("the encoder does not answer: found by words alone")
     return "; ".join(parts)

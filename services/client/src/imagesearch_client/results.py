@@ -24,6 +24,8 @@ class Hit(_Result):
     score: float | None = None
     match: str | None = None
     has_words: bool = False
+    duplicates: int = 0
+    duplicate_ids: tuple[str, ...] = ()
     thumbnail_url: str | None = None
     page_url: str | None = None
     title: str = ""
@@ -46,7 +48,8 @@ class Hit(_Result):
         moments = {
             name: datetime.fromisoformat(answer[name]) for name in ("taken_at", "uploaded_at") if answer.get(name)
         }
-        return super().of({**answer, **moments, "tags": tuple(answer.get("tags", ()))})
+        lists = {name: tuple(answer.get(name, ())) for name in ("tags", "duplicate_ids")}
+        return super().of({**answer, **moments, **lists})
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ class Page(_Result):
     next_from: int | None
     hits: tuple[Hit, ...]
     strong: int | None = None
+    collapsed: int = 0
     degraded: bool = False
     facets: Mapping[str, tuple[FacetCount, ...]] = field(default_factory=dict)
 

@@ -15,8 +15,19 @@ from imagesearch_contract.record import ImageRecord, describe
 
 META_KEY: Final = "imagesearch"
 VECTOR_FIELD: Final = "embedding"
+FINGERPRINT_FIELD: Final = "fingerprint"
+FINGERPRINT_BYTES: Final = 34
+"""32 of what a picture looks like, whose bits are compared one by one, and its mean Cb and Cr; in hexadecimal digits."""
 MAX_RESULT_WINDOW = 10_000
 """Elasticsearch's own default for `from + size`."""
+
+Orientation = Literal["landscape", "portrait", "square"]
+Size = Literal["small", "medium", "large"]
+SQUARE: Final = 0.05
+"""So little may the longer side have more than the shorter."""
+MEDIUM_PIXELS: Final = 640 * 480
+LARGE_PIXELS: Final = 1600 * 1200
+"""From so many on; the bounds that Openverse has."""
 
 Quantization = Literal["none", "int8", "int4", "bbq"]
 _HNSW: dict[Quantization, str] = {"none": "hnsw", "int8": "int8_hnsw", "int4": "int4_hnsw", "bbq": "bbq_hnsw"}
@@ -106,15 +117,46 @@ def index_body(
                 "height": {"type": "integer"},
                 "original_width": {"type": "integer"},
                 "original_height": {"type": "integer"},
+                "orientation": {"type": "keyword"},
+                "size": {"type": "keyword"},
                 "content_type": {"type": "keyword"},
                 "location": {"type": "geo_point"},
                 "model": {"type": "keyword"},
+                FINGERPRINT_FIELD: {"type": "keyword", "index": False},
             },
         },
     }
 
 
-def document(record: ImageRecord, embedding: Sequence[float], *, model: str, indexed_at: datetime) -> dict[str, Any]:
+def orientation(width: int, height: int) -> Orientation:
+    """Of a picture of so many pixels."""
+    if max(width, height) <= (1 + SQUARE) * min(width, height):
+        return "square"
+    return "landscape" if width > height else "portrait"
+
+
+def size(width: int, height: int) -> Size:
+    """Of a picture of so many pixels."""
+    pixels = width * height
+    return "small" if pixels < MEDIUM_PIXELS else "medium" if pixels < LARGE_PIXELS else "large"
+
+
+def _shape(record: ImageRecord) -> dict[str, Any]:
+    """By the largest size at the source, where it is known: all that is fetched may be of one size."""
+    for width, height in ((record.original_width, record.original_height), (record.width, record.height)):
+        if width and height:
+            return {"orientation": orientation(width, height), "size": size(width, height)}
+    return {}
+
+
+def document(
+    record: ImageRecord,
+    embedding: Sequence[float],
+    *,
+    model: str,
+    indexed_at: datetime,
+    fingerprint: str | None = None,
+) -> dict[str, Any]:
     """The document of a picture; its `_id` is the record's id, so writing it again is an upsert.
 
     Args:
@@ -122,11 +164,15 @@ def document(record: ImageRecord, embedding: Sequence[float], *, model: str, ind
         embedding: (dims,), unit length.
         model: `<name>/<version>` of the registered model that made the embedding.
         indexed_at: when, with a time zone.
+        fingerprint: by which near duplicates are told, `FINGERPRINT_BYTES` in hexadecimal digits; None where the
+            picture has none.
     """
     return {
         **record.model_dump(mode="json", exclude={"schema_version"}, exclude_none=True),
+        **_shape(record),
         "source": record.id.partition(":")[0],
         VECTOR_FIELD: embedding,
         "model": model,
         "indexed_at": indexed_at.isoformat(),
+        **({} if fingerprint is None else {FINGERPRINT_FIELD: fingerprint}),
     }

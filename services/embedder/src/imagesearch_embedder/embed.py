@@ -24,6 +24,7 @@ from imagesearch_fetcher.errors import DecodeError, FetchError
 from numpy.typing import NDArray
 from PIL.Image import Image
 
+from imagesearch_embedder.fingerprint import fingerprint
 from imagesearch_embedder.overlap import ahead, done, in_window
 from imagesearch_embedder.plan import Message, Newest, Superseded, Takedown, Unusable, Upsert, dead_letter, plan
 
@@ -206,25 +207,25 @@ def _encoded(batch: Batch, newest: Newest, encoder: "Encoder", model: str) -> St
     current = [(each, image) for each, image in batch.pictures if newest.is_newest(each)]
     ended = [*batch.ended, *(Superseded(each.message) for each, _ in batch.pictures if not newest.is_newest(each))]
     embedded = _vectors(current, encoder, ended) if current else []
-    return Step([each for each, _ in embedded], [_upsert(each, vector, model) for each, vector in embedded], ended)
+    return Step([each for each, _, _ in embedded], [_upsert(*each, model) for each in embedded], ended)
 
 
 def _vectors(
     pictures: Sequence[Decoded], encoder: "Encoder", ended: list[Ended]
-) -> list[tuple[Upsert, NDArray[np.float32]]]:
+) -> list[tuple[Upsert, Image, NDArray[np.float32]]]:
     try:
         vectors = encoder.encode_image([image for _, image in pictures])
     except Exception as error:  # noqa: BLE001  any runtime may be behind the encoder, and one picture must not stop the others
         if len(pictures) == 1:
             ended.append(Unusable(pictures[0][0].message, Reason.ENCODE_FAILED, f"{type(error).__name__}: {error}"))
             return []
-        return [pair for each in pictures for pair in _vectors([each], encoder, ended)]
+        return [encoded for each in pictures for encoded in _vectors([each], encoder, ended)]
     good = []
-    for (each, _), vector in zip(pictures, vectors, strict=True):
+    for (each, image), vector in zip(pictures, vectors, strict=True):
         if fault := _fault(vector, encoder.dims):
             ended.append(Unusable(each.message, Reason.ENCODE_FAILED, fault))
         else:
-            good.append((each, vector))
+            good.append((each, image, vector))
     return good
 
 
@@ -237,10 +238,11 @@ def _fault(vector: NDArray[np.float32], dims: int) -> str | None:
     return None
 
 
-def _upsert(each: Upsert, vector: NDArray[np.float32], model: str) -> Write:
+def _upsert(each: Upsert, image: Image, vector: NDArray[np.float32], model: str) -> Write:
     # The vector stays float32: written as JSON it is half as long as the same numbers as Python floats.
     embedding = cast("Sequence[float]", vector)
-    body = document(each.record, embedding, model=model, indexed_at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    body = document(each.record, embedding, model=model, indexed_at=now, fingerprint=fingerprint(image))
     return Write(each.id, each.message.version, body)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any, Final
 
-from imagesearch_contract.index import VECTOR_FIELD
+from imagesearch_contract.index import FINGERPRINT_FIELD, VECTOR_FIELD
 
 from imagesearch_search.schema import DateRange, FacetName, Filters, Hit
 
@@ -18,13 +18,18 @@ Body = dict[str, Any]
 FACET_VALUES: Final = 20
 """Values that are counted of one facet."""
 _DATES: Final[Mapping[str, str]] = {"uploaded": "uploaded_at", "taken": "taken_at"}
-_ONE_OF: Final = ("license", "author", "source", "content_type")
+_ONE_OF: Final = ("license", "author", "source", "content_type", "orientation", "size")
 _WORDS: Final = ("title^3", "tags.text^3", "description", "author.text")
 """Where words are looked for; titles and tags say what a picture shows, descriptions tell of much else."""
 _ENOUGH_WORDS: Final = "2<-30%"
 """Of one or two words all have to be there, of more some may be missing."""
-_SOURCE_FIELDS: Final = sorted(Hit.model_fields.keys() - {"score", "has_words"})
-_ID_ALONE: Final[Body] = {"_source": False, "stored_fields": "_none_", "docvalue_fields": ["id"]}
+_OF_THE_SEARCH: Final = {"score", "match", "has_words", "duplicates", "duplicate_ids"}
+_SOURCE_FIELDS: Final = sorted(Hit.model_fields.keys() - _OF_THE_SEARCH)
+_COLUMNS: Final[Body] = {
+    "_source": False,
+    "stored_fields": "_none_",
+    "docvalue_fields": ["id", FINGERPRINT_FIELD],
+}
 """Ids from their column: to load a thousand `_id`s from stored fields takes longer than to find them."""
 
 
@@ -47,7 +52,7 @@ def nearest(vector: Sequence[float], filters: Filters, depth: int) -> Body:
         "size": depth,
         "sort": [{"_score": "desc"}, {"id": "asc"}],
         "track_total_hits": False,
-        **_ID_ALONE,
+        **_COLUMNS,
     }
 
 
@@ -64,13 +69,13 @@ def worded(words: str, filters: Filters, depth: int) -> Body:
         "size": depth,
         "sort": [{"_score": "desc"}, {"id": "asc"}],
         "track_total_hits": False,
-        **_ID_ALONE,
+        **_COLUMNS,
     }
 
 
 def all_of(filters: Filters, depth: int, *, oldest_first: bool) -> Body:
     """The pictures that pass the filters, by date of upload."""
-    return {"query": _passing(filters), "size": depth, **_by_date(oldest_first), "track_total_hits": False, **_ID_ALONE}
+    return {"query": _passing(filters), "size": depth, **_by_date(oldest_first), "track_total_hits": False, **_COLUMNS}
 
 
 def count(filters: Filters) -> Body:

@@ -139,6 +139,7 @@ class SearchEngine:
                 from_=options.from_,
                 size=options.size,
                 total=total,
+                collapsed=ranked.collapsed,
                 available=ranked.available,
                 strong=ranked.strong,
                 next_from=query.next_from(options, total, self._settings.max_depth),
@@ -187,8 +188,8 @@ class SearchEngine:
             else bodies.pictures([picture.id for picture in page])
         ]
         if plain := [facet for facet in options.facets if facet not in found]:
-            asked.append(bodies.counts(ranked.ids, plain))
-        asked += [bodies.counts(each.ids, [facet]) for facet, each in found.items() if facet is not None]
+            asked.append(bodies.counts(ranked.every_id, plain))
+        asked += [bodies.counts(each.every_id, [facet]) for facet, each in found.items() if facet is not None]
         documents, *counted = await self._index.search(index, asked, preference=sought.preference)
         facets: dict[FacetName, tuple[FacetCount, ...]] = {}
         for answer in counted:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
+from imagesearch_contract.index import FINGERPRINT_FIELD
 from pydantic import ValidationError
 
 from imagesearch_search.calibration import Scale, Verdict
 from imagesearch_search.problems import INDEX_UNREADABLE, Problem
-from imagesearch_search.schema import FacetCount, FacetName, Hit
+from imagesearch_search.schema import MAX_DUPLICATE_IDS, FacetCount, FacetName, Hit
 
 Scored = list[tuple[str, float]]
 """Ids with the scores that Elasticsearch gave them, best first."""
@@ -25,6 +26,8 @@ class Ranked(NamedTuple):
     has_words: bool = False
     match: Match | None = None
     """None where it cannot be told."""
+    duplicates: tuple[str, ...] = ()
+    """Its near duplicates, which are no answers of their own."""
 
 
 def fuse(near: Scored, worded: Scored, keyword_weight: float, depth: int) -> list[Ranked]:
@@ -86,6 +89,15 @@ def listed(answer: Mapping[str, Any]) -> list[Ranked]:
     return [Ranked(_id(found), None) for found in answer["hits"]["hits"]]
 
 
+def fingerprints(answer: Mapping[str, Any]) -> dict[str, str]:
+    """Of the pictures of an answer that have one, by id."""
+    return {
+        _id(found): found["fields"][FINGERPRINT_FIELD][0]
+        for found in answer["hits"]["hits"]
+        if FINGERPRINT_FIELD in found["fields"]
+    }
+
+
 def _id(found: Mapping[str, Any]) -> str:
     [picture] = found["fields"]["id"]
     return str(picture)
@@ -116,6 +128,8 @@ def _hit(document: Mapping[str, Any], ranked: Ranked) -> Hit:
                 "score": None if ranked.score is None else min(max(ranked.score, 0.0), 1.0),
                 "match": ranked.match,
                 "has_words": ranked.has_words,
+                "duplicates": len(ranked.duplicates),
+                "duplicate_ids": ranked.duplicates[:MAX_DUPLICATE_IDS],
             }
         )
     except ValidationError as error:

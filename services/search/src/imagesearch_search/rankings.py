@@ -1,11 +1,11 @@
 """The order of a search, made of what Elasticsearch finds, and kept for as long as somebody pages through it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final, NamedTuple
 
-from imagesearch_search import bodies, query, ranking
+from imagesearch_search import bodies, duplicates, query, ranking
 from imagesearch_search.bodies import Body
 from imagesearch_search.calibration import Scale
 from imagesearch_search.index_client import Index
@@ -55,6 +55,22 @@ class Ranking(NamedTuple):
         """The pictures, best first."""
         return [picture.id for picture in self.pictures]
 
+    @property
+    def every_id(self) -> list[str]:
+        """The pictures and their near duplicates."""
+        return [each for picture in self.pictures for each in (picture.id, *picture.duplicates)]
+
+    @property
+    def collapsed(self) -> int:
+        """How many stand behind others."""
+        return sum(len(picture.duplicates) for picture in self.pictures)
+
+    def with_duplicates_behind(self, fingerprints: Mapping[str, str]) -> "Ranking":
+        """The same, near duplicates behind the best of their kind."""
+        pictures = tuple(duplicates.collapse(self.pictures, fingerprints))
+        strong = None if self.strong is None else sum(picture.match == "strong" for picture in pictures)
+        return self._replace(pictures=pictures, strong=strong)
+
     def strong_alone(self) -> "Ranking":
         """Without what is hardly like the query, where that can be told."""
         return self if self.strong is None else self._replace(pictures=self.pictures[: self.strong])
@@ -91,8 +107,8 @@ class Rankings:
         found = await asyncio.gather(
             *(
                 self._kept.get(
-                    (index, sought, scale, each.model_dump_json()),
-                    partial(self._rank, index, sought, each, scale),
+                    (index, sought, scale, options.collapse, each.model_dump_json()),
+                    partial(self._rank, index, sought, each, scale, collapse=options.collapse),
                     fresh=fresh,
                 )
                 for each in filters.values()
@@ -102,11 +118,14 @@ class Rankings:
             found = [each.strong_alone() for each in found]
         return dict(zip(filters, found, strict=True))
 
-    async def _rank(self, index: str, sought: Sought, filters: Filters, scale: Scale | None) -> Ranking:
+    async def _rank(
+        self, index: str, sought: Sought, filters: Filters, scale: Scale | None, *, collapse: bool
+    ) -> Ranking:
         depth = self._depth + len(sought.judged)
         *found, counted = await self._index.search(
             index, [*_candidates(sought, filters, depth), bodies.count(filters)], preference=sought.preference
         )
+        fingerprints = {key: each for answer in found for key, each in ranking.fingerprints(answer).items()}
         if sought.asks:
             near = ranking.scored(found.pop(0)) if sought.vector is not None else []
             worded = ranking.scored(found.pop(0)) if sought.words else []
@@ -117,7 +136,8 @@ class Rankings:
         strong = None
         if scale is not None:
             others, strong = ranking.strong_first(others, scale)
-        return Ranking(tuple(others), counted["hits"]["total"]["value"], strong)
+        ranked = Ranking(tuple(others), counted["hits"]["total"]["value"], strong)
+        return ranked.with_duplicates_behind(fingerprints) if collapse else ranked
 
 
 def _candidates(sought: Sought, filters: Filters, depth: int) -> list[Body]:

@@ -4,13 +4,15 @@ import re
 from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
-from imagesearch_contract.index import MAX_RESULT_WINDOW
+from imagesearch_contract.index import MAX_RESULT_WINDOW, Orientation, Size
 from imagesearch_contract.names import COLLECTION_NAME_LIMIT, NAMESPACE_LIMIT
 from imagesearch_contract.record import ID_LIMIT, ContentType, GeoPoint, ImageId
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 MAX_SIZE: Final = 100
 """Hits on one page."""
+MAX_DUPLICATE_IDS: Final = 100
+"""Near duplicates of one hit that are named: as many as one page can bring."""
 
 
 def _label(limit: int) -> str:
@@ -107,6 +109,15 @@ class Filters(BaseModel):
     author: Values = ()
     source: Values = Field(default=(), description="Kinds of source: `flickr`, `manifest`.")
     content_type: tuple[ContentType, ...] = Field(default=(), max_length=4)
+    orientation: tuple[Orientation, ...] = Field(
+        default=(), max_length=3, description="`square` is what is at most a twentieth longer than it is short."
+    )
+    size: tuple[Size, ...] = Field(
+        default=(),
+        max_length=3,
+        description="By pixels, of the largest size that is known at the source: `medium` from 640 x 480, `large` from "
+        "1600 x 1200.",
+    )
     uploaded: DateRange | None = None
     taken: DateRange | None = None
     min_width: Pixels | None = Field(default=None, description="Pixels, of the picture at `url`.")
@@ -116,7 +127,7 @@ class Filters(BaseModel):
     )
 
 
-FacetName = Literal["license", "tags", "author", "source", "content_type", "uploaded", "taken"]
+FacetName = Literal["license", "tags", "author", "source", "content_type", "orientation", "size", "uploaded", "taken"]
 
 
 class Options(Page):
@@ -132,9 +143,14 @@ class Options(Page):
         description="`strong` leaves out what is hardly like the query, and may find nothing. Where that cannot be told "
         "yet, in a new collection, it leaves out nothing.",
     )
+    collapse: bool = Field(
+        default=True,
+        description="Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which "
+        "names them; false lists every one.",
+    )
     facets: tuple[FacetName, ...] = Field(
         default=(),
-        max_length=7,
+        max_length=9,
         description="Count what was found by these fields, dates by year. A field's own filter is left out of its counts, "
         "which tell what else could be chosen.",
         examples=[["license", "tags"]],
@@ -250,6 +266,12 @@ class Hit(BaseModel):
     has_words: bool = Field(
         default=False, description="Whether its title, tags, description or author have the words that were asked for."
     )
+    duplicates: int = Field(default=0, description="Near duplicates of this picture that stand behind it.")
+    duplicate_ids: tuple[str, ...] = Field(
+        default=(),
+        max_length=MAX_DUPLICATE_IDS,
+        description="Their ids, best first, 100 at most. To see them: `filters.ids`, and `collapse` false.",
+    )
     url: str = Field(description="The picture that was indexed.")
     thumbnail_url: str | None = Field(default=None, description="A small picture for a result grid.")
     page_url: str | None = Field(default=None, description="Where a person sees the original.")
@@ -273,6 +295,8 @@ HIT_EXAMPLE: Final[dict[str, Any]] = {
     "score": 0.634,
     "match": "strong",
     "has_words": True,
+    "duplicates": 1,
+    "duplicate_ids": ["flickr:53466813"],
     "url": "https://live.staticflickr.com/65535/53466812_z.jpg",
     "thumbnail_url": "https://live.staticflickr.com/65535/53466812_n.jpg",
     "page_url": "https://www.flickr.com/photos/12345678@N00/53466812",
@@ -315,7 +339,8 @@ class SearchResponse(BaseModel):
                 "took_ms": 21.4,
                 "from": 0,
                 "size": 1,
-                "total": 1000,
+                "total": 993,
+                "collapsed": 7,
                 "available": 84213,
                 "strong": 37,
                 "next_from": 1,
@@ -332,7 +357,11 @@ class SearchResponse(BaseModel):
     size: int = Field(description="Hits asked for; fewer come on the last page.")
     total: int = Field(
         description="Hits that can be paged through: the best so many of the collection. Every picture is somewhat "
-        "like every query, so this is the smaller of `available` and the depth bound, not a count of matches."
+        "like every query, so this is the smaller of `available` and the depth bound, not a count of matches; near "
+        "duplicates that stand behind others are left out."
+    )
+    collapsed: int = Field(
+        default=0, description="Near duplicates that stand behind the `total`; facets count them, too."
     )
     available: int = Field(description="Pictures of the collection that pass the filters.")
     next_from: int | None = Field(description="`from` of the next page of the same size; null when there is none.")
