@@ -1,15 +1,24 @@
 """Reported pictures: which go, which stay, and how often they are asked for. The real servers are at the end."""
 
-from collections.abc import Iterable
+import secrets
+import threading
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from elasticsearch import Elasticsearch
+from imagesearch_contract import names, platform_indices
 from imagesearch_contract.dead_letter import DeadLetter, Reason
-from imagesearch_contract.platform_indices import Report
+from imagesearch_contract.platform_indices import REPORTS_INDEX, Report
 from imagesearch_contract.record import ImageRecord
+from imagesearch_contract.settings import EmbedderSettings
+from imagesearch_embedder.letters import read_letters
 from imagesearch_embedder.plan import Message
-from imagesearch_embedder.reports import AT_ONCE, HOUR, MOST_LOOKS, Caretaker, Shown
+from imagesearch_embedder.reports import AT_ONCE, HOUR, MOST_LOOKS, Caretaker, Shown, caretaking, find_record
 from imagesearch_fetcher.errors import FetchError
 from prometheus_client import REGISTRY
 
@@ -223,3 +232,101 @@ def test_looks_are_counted_by_what_was_found(world: World) -> None:
     world.report("test:2")
     world.look()
     assert (looks("alive"), looks("none")) == (before[0] + 1, before[1] + 1)
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """Answers a path with the status that it begins with."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(int(self.path.split("/")[1]))
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as served:
+        thread = threading.Thread(target=served.serve_forever, args=(0.05,))
+        thread.start()
+        yield f"http://127.0.0.1:{served.server_port}"
+        served.shutdown()
+        thread.join()
+
+
+@pytest.mark.integration
+def test_on_kafka_and_elasticsearch_only_what_is_gone_goes_and_its_letter_has_the_record_s_place(
+    kafka_bootstrap_servers: str, elasticsearch_url: str, server: str
+) -> None:
+    collection = f"reports-{secrets.token_hex(4)}"
+    settings = EmbedderSettings(
+        kafka_bootstrap_servers=kafka_bootstrap_servers,
+        elasticsearch_url=elasticsearch_url,
+        topic=names.topic("tests", collection),
+        index=names.index("tests", collection, "m", "1"),
+        model_name="m",
+        model_version="1",
+        checkpoint_location="c",
+        allowed_networks=("127.0.0.0/8",),
+    )
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap_servers})
+    topics = [NewTopic(topic, 3, 1) for topic in (settings.topic, settings.dead_letter_topic)]
+    for created in admin.create_topics(topics).values():
+        created.result(60)
+    now = round(datetime.now(UTC).timestamp() * 1000)
+    producer = Producer({"bootstrap.servers": kafka_bootstrap_servers})
+
+    def publish(name: str, path: str, timestamp: int) -> ImageRecord:
+        record = ImageRecord(id=f"test:{name}", url=f"{server}{path}")
+        producer.produce(
+            settings.topic, key=record.id, value=record.to_bytes(), partition=len(name) % 3, timestamp=timestamp
+        )
+        return record
+
+    with Elasticsearch(elasticsearch_url, request_timeout=60) as client:
+        for name, body in platform_indices.bodies().items():
+            if not client.indices.exists(index=name):
+                client.indices.create(index=name, **body)
+        client.indices.create(index=settings.index)
+        # Its neighbours in time are before and after it, one with its own timestamp in its own partition.
+        shown = {}
+        for name, path, timestamp in (
+            ("older", "/200/a", now - 60_000),
+            ("alive", "/200/b", now),
+            ("gone!", "/410/c", now),
+            ("later", "/403/d", now + 7),
+        ):
+            shown[name] = publish(name, path, timestamp)
+            client.index(
+                index=settings.index,
+                id=shown[name].id,
+                version=timestamp,
+                version_type="external_gte",
+                document={"id": shown[name].id, "url": shown[name].url},
+            )
+            report = Report.of(settings.index, shown[name].id)
+            client.create(index=REPORTS_INDEX, id=report.id, document=report.to_source())
+        assert producer.flush(60) == 0
+        client.indices.refresh(index=REPORTS_INDEX)
+
+        with caretaking(settings) as caretaker:
+            caretaker.look(Event())
+        client.indices.refresh(index=f"{REPORTS_INDEX},{settings.index}")
+
+        found = client.search(index=REPORTS_INDEX, query={"term": {"index": settings.index}})["hits"]["hits"]
+        verdicts = {hit["_source"]["image"]: hit["_source"]["verdict"] for hit in found}
+        assert verdicts == {"test:older": "alive", "test:alive": "alive", "test:gone!": "gone", "test:later": None}
+        left = {hit["_id"] for hit in client.search(index=settings.index)["hits"]["hits"]}
+        assert left == {"test:older", "test:alive", "test:later"}
+        [letter] = read_letters(settings)
+        message = find_record(settings, "test:gone!", now)
+        assert message is not None
+        assert (letter.place, letter.original_value()) == ((message.partition, message.offset), message.value)
+        assert ImageRecord.from_bytes(letter.original_value()) == shown["gone!"]
+
+        # What has its version again (a replay) is taken by the index, what is older is not.
+        again = {"index": settings.index, "id": "test:gone!", "version_type": "external_gte", "document": {}}
+        assert client.options(ignore_status=409).index(version=now - 1, **again)["status"] == 409
+        assert client.index(version=now, **again)["result"] == "created"
+        assert find_record(settings, "test:gone!", now + 1) is None
+        assert find_record(settings, "test:nobody", now) is None

@@ -263,18 +263,24 @@ def looking(settings: EmbedderSettings) -> Iterator[None]:
 
 
 def _look_on(settings: EmbedderSettings, stop: Event) -> None:
+    with caretaking(settings) as caretaker:
+        while not stop.wait(EVERY_SECONDS):
+            try:
+                caretaker.look(stop)
+            except (ApiError, TransportError, KafkaException, LettersNotDeliveredError) as error:
+                log.warning("reports of dead pictures cannot be looked into now: %s", error)
+
+
+@contextmanager
+def caretaking(settings: EmbedderSettings) -> Iterator[Caretaker]:
+    """A caretaker with the real parts."""
     # One try, and no waiting for a host that asks to be left alone: there is time for another look.
     policy = replace(FetchPolicy.of(settings), attempts=1, host_wait_seconds=0.0, concurrency=1, concurrency_per_host=1)
     with connect(settings) as client, questions(policy) as ask:
-        caretaker = Caretaker(
+        yield Caretaker(
             ElasticsearchBook(client, settings.index),
             ask=ask,
             record=partial(find_record, settings),
             reject=LetterBox(settings, since=0, replay=False, last={}).write,
             topic=settings.topic,
         )
-        while not stop.wait(EVERY_SECONDS):
-            try:
-                caretaker.look(stop)
-            except (ApiError, TransportError, KafkaException, LettersNotDeliveredError) as error:
-                log.warning("reports of dead pictures cannot be looked into now: %s", error)
