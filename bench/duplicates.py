@@ -24,10 +24,10 @@ from imagesearch_encoder.runtime.encoder import Encoder
 from imagesearch_fetcher.decode import decode
 from imagesearch_search import duplicates
 from imagesearch_search.ranking import Ranked
-from imagesearch_stack import downloads, openmoji, pictures
+from imagesearch_stack import downloads, judged, openmoji, pictures
 from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
-from relevance import NOT_SEARCHED, load_starter
+from relevance import load_starter
 from rich.console import Console
 from rich.table import Table
 
@@ -122,7 +122,7 @@ def read(folder: Path, limit: int | None) -> tuple[list[str], list[Image.Image]]
     found = [
         stamp.path
         for stamp in pictures.stamps(folder)
-        if Path(stamp.path).suffix in pictures.RASTER_SUFFIXES and not NOT_SEARCHED.search(stamp.captions.get("en", ""))
+        if Path(stamp.path).suffix in pictures.RASTER_SUFFIXES and not judged.NOT_SEARCHED.search(stamp.captions.get("en", ""))
     ]
     chosen = [found[place] for place in np.random.default_rng(0).permutation(len(found))[:limit]]
     return chosen, [decode((folder / path).read_bytes(), MAX_PIXELS, min_side=SIDE) for path in chosen]

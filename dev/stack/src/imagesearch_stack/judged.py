@@ -65,7 +65,7 @@ CLASSES: Final = (
 )  # fmt: skip
 """What to ask for in English and in German, and which pictures show it, by path and English caption."""
 
-_NOT_SEARCHED: Final = re.compile(
+NOT_SEARCHED: Final = re.compile(
     r"indicator|tag latin|symbol|square|circle|keycap|sign\b|clock face|mahjong|arrow|mark$|triangle|family| girl| boy|digit"
 )
 """Drawings of letters, signs and shapes, as the stamps are taken without theirs."""
@@ -129,7 +129,7 @@ def stamps() -> Samples:
 def drawings() -> Samples:
     """OpenMoji's drawings."""
     return _samples(
-        "openmoji", openmoji.folder(), openmoji.CREDIT, lambda stamp: not _NOT_SEARCHED.search(stamp.captions["en"])
+        "openmoji", openmoji.folder(), openmoji.CREDIT, lambda stamp: not NOT_SEARCHED.search(stamp.captions["en"])
     )
 
 
