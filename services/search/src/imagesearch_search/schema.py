@@ -145,6 +145,7 @@ class Options(Page):
     )
     collapse: bool = Field(
         default=True,
+        strict=True,
         description="Near duplicates (copies of a picture, in another size or format) stand behind the best of them, which "
         "names them; false lists every one.",
     )
