@@ -4,8 +4,10 @@ All of them are real, on free ports of the loopback interface, with data of thei
 A server that cannot be started fails the tests that need it, and says why; nothing is skipped silently.
 """
 
+import json
+import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from imagesearch_contract.settings import ElasticsearchSettings, KafkaConnection
     from imagesearch_stack.control_plane import KubernetesApi
     from imagesearch_stack.processes import Processes
-    from imagesearch_stack.servers import Guard
+    from imagesearch_stack.servers import Guard, User
 
 
 class Kafka(NamedTuple):
@@ -103,13 +105,40 @@ def elasticsearch_url(processes: "Processes", run_dir: Path) -> str:
 
 
 @pytest.fixture(scope="session")
-def guarded_elasticsearch(processes: "Processes", run_dir: Path, guard: "Guard") -> "ElasticsearchSettings":
+def elasticsearch_users() -> "tuple[User, ...]":
+    """Whom the guarded Elasticsearch lets in beside its superuser: `search` may do what docs/access.md says, `collections`
+    has the indices of collections and no others."""
+    from imagesearch_stack.servers import User
+
+    documentation = (Path(__file__).parent / "docs" / "access.md").read_text()
+    [role] = re.findall(r"```json\n(\{\n.*?)```", documentation, re.DOTALL)
+    collections = {"indices": [{"names": ["*.*"], "privileges": ["all"]}], "cluster": ["monitor"]}
+    return User("search", "search-search", json.loads(role)), User("collections", "of-collections", collections)
+
+
+@pytest.fixture(scope="session")
+def guarded_elasticsearch_as(
+    guarded_elasticsearch: "ElasticsearchSettings", elasticsearch_users: "tuple[User, ...]"
+) -> "Callable[[str], ElasticsearchSettings]":
+    """The way in as one of them."""
+    from pydantic import SecretStr
+
+    passwords = {user.name: SecretStr(user.password) for user in elasticsearch_users}
+    return lambda name: guarded_elasticsearch.model_copy(
+        update={"elasticsearch_username": name, "elasticsearch_password": passwords[name]}
+    )
+
+
+@pytest.fixture(scope="session")
+def guarded_elasticsearch(
+    processes: "Processes", run_dir: Path, guard: "Guard", elasticsearch_users: "tuple[User, ...]"
+) -> "ElasticsearchSettings":
     """The way into a second Elasticsearch, which asks for TLS and a password."""
     from imagesearch_contract.settings import ElasticsearchSettings
     from imagesearch_stack import servers
     from imagesearch_stack.processes import free_port
 
-    port, guard = free_port(), guard._replace(username="elastic")
+    port, guard = free_port(), guard._replace(username="elastic", others=elasticsearch_users)
     process = processes.add(servers.start_elasticsearch(run_dir / "guarded", port, guard))
     return ElasticsearchSettings(
         elasticsearch_url=servers.wait_for_elasticsearch(process, port, guard),

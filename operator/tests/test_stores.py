@@ -20,7 +20,6 @@ from imagesearch_operator.stores.elasticsearch import Indices
 from imagesearch_operator.stores.kafka import Topics
 from imagesearch_stack.faults.collection import broker
 from imagesearch_stack.processes import free_port
-from pydantic import SecretStr
 from running import register, settings, until
 
 MODEL = ModelVersion("stores-test", "1", 8)
@@ -159,17 +158,10 @@ async def test_an_index_takes_its_progress_and_its_reports_with_it_and_no_others
 
 
 @pytest.mark.integration
-async def test_where_the_platform_s_own_indices_are_forbidden_collections_go_on(guarded_elasticsearch, caplog):
+async def test_where_the_platform_s_own_indices_are_forbidden_collections_go_on(guarded_elasticsearch_as, caplog):
     mice = collection("rights")
     index = planned.index(mice, MODEL)
-    rights = [{"names": ["*.*"], "privileges": ["all"]}]
-    with Elasticsearch(**guarded_elasticsearch.elasticsearch_client) as admin:
-        admin.security.put_role(name="narrow", indices=rights, cluster=["monitor"])
-        admin.security.put_user(username="narrow", password="narrow-narrow", roles=["narrow"])
-    theirs = guarded_elasticsearch.model_copy(
-        update={"elasticsearch_username": "narrow", "elasticsearch_password": SecretStr("narrow-narrow")}
-    )
-    async with Indices.connect(theirs) as indices:
+    async with Indices.connect(guarded_elasticsearch_as("collections")) as indices:
         await indices.look()
         for _ in range(2):
             await indices.create(index.name, index.body)

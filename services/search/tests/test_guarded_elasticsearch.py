@@ -1,8 +1,6 @@
 """The search API's way into an Elasticsearch that asks for TLS and a password."""
 
-import json
-import re
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from elasticsearch import AuthorizationException, Elasticsearch
@@ -12,7 +10,6 @@ from imagesearch_contract.settings import ElasticsearchSettings
 from imagesearch_search.bodies import existence
 from imagesearch_search.index_client import ElasticsearchIndex, connect
 from imagesearch_search.problems import Problem
-from pydantic import SecretStr
 
 pytestmark = pytest.mark.integration
 
@@ -38,10 +35,8 @@ INDEX, ALIAS = "guarded.dogs.0a1b2c3d", "guarded.dogs"
 
 
 async def test_the_rights_of_the_documentation_are_enough_and_no_more(
-    guarded_elasticsearch: ElasticsearchSettings,
+    guarded_elasticsearch: ElasticsearchSettings, guarded_elasticsearch_as: Callable[[str], ElasticsearchSettings]
 ) -> None:
-    documentation = (Path(__file__).parents[3] / "docs" / "access.md").read_text()
-    [role] = [json.loads(block) for block in re.findall(r"```json\n(\{\n.*?)```", documentation, re.DOTALL)]
     meta = IndexMeta(
         namespace="guarded", collection="dogs", model_name="m", model_version="1", dims=4, encoder_url="http://x"
     )
@@ -49,13 +44,8 @@ async def test_the_rights_of_the_documentation_are_enough_and_no_more(
         admin.indices.create(index=INDEX, **index_body(meta))
         admin.indices.put_alias(index=INDEX, name=ALIAS)
         admin.indices.create(index="strange", mappings={})
-        admin.security.put_role(name="search", indices=role["indices"])
-        admin.security.put_user(username="search", password="search-search", roles=["search"])
-    theirs = guarded_elasticsearch.model_copy(
-        update={"elasticsearch_username": "search", "elasticsearch_password": SecretStr("search-search")}
-    )
     report = Report.of(INDEX, "test:1")
-    async with connect(theirs) as client:
+    async with connect(guarded_elasticsearch_as("search")) as client:
         index = ElasticsearchIndex(client)
         assert await index.progress([INDEX]) == {}
         with pytest.raises(Problem):

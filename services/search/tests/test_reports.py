@@ -168,7 +168,7 @@ class TestOnElasticsearch:
         assert await index.progress([zoo]) == {}
         told = Progress(index=zoo, lag=3, images_per_second=1.5, updated_at=noted.reported_at)
         index._filler.index(index="imagesearch-progress", id=zoo, document=told.to_source())
-        index._filler.index(index="imagesearch-progress", id="strange", document={"lag": "many"})
+        index._filler.index(index="imagesearch-progress", id="strange", document={"index": "strange", "rate": 1})
         assert await index.progress([zoo, "strange", "unheard-of"]) == {zoo: told}
 
     async def test_of_an_older_installation_nothing_is_known_and_nothing_is_created(self, api, index):

@@ -5,6 +5,7 @@ fixtures call it.
 """
 
 import hashlib
+import json
 import os
 import shutil
 import ssl
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 from confluent_kafka import KafkaException
@@ -47,12 +48,23 @@ KAFKA_JAVA: Final = 17
 ELASTICSEARCH_JAVA: Final = 21
 
 
+class User(NamedTuple):
+    """Somebody whom Elasticsearch lets in beside its superuser."""
+
+    name: str
+    password: str
+    role: Mapping[str, Any]
+    """As Elasticsearch writes one: `indices`, `cluster`."""
+
+
 class Guard(NamedTuple):
     """Whom a server lets in, and what it shows over TLS."""
 
     certificate: Certificate
     username: str
     password: str
+    others: tuple[User, ...] = ()
+    """Of an Elasticsearch."""
 
 
 class Guarded(NamedTuple):
@@ -228,6 +240,21 @@ def _guard_elasticsearch(home: Path, config: Path, java_home: Path, guard: Guard
         keystore = [str(home / "bin" / "elasticsearch-keystore"), "add", "--force", "--stdin", "bootstrap.password"]
         env = {"ES_JAVA_HOME": str(java_home), "ES_PATH_CONF": str(config)}
         _run_once(keystore, "setting Elasticsearch's password", env=env, stdin=guard.password)
+        # In files: the distribution cannot make the index in which it would keep users that are added later.
+        (config / "roles.yml").write_text("".join(f"{user.name}: {json.dumps(user.role)}\n" for user in guard.others))
+        for name in ("users", "users_roles"):
+            (config / name).touch()
+        for user in guard.others:
+            add = [
+                str(home / "bin" / "elasticsearch-users"),
+                "useradd",
+                user.name,
+                "-p",
+                user.password,
+                "-r",
+                user.name,
+            ]
+            _run_once(add, f"adding Elasticsearch's user {user.name}", env=env)
 
 
 def elasticsearch_yml(state: Path, port: int, transport_port: int, *, guarded: bool = False) -> str:
