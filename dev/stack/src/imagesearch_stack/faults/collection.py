@@ -326,7 +326,8 @@ class Collection:
         checkpoint = Path(self.embedder.settings.checkpoint_location)
         checkpoint.rename(checkpoint.with_name("checkpoint-before"))
         group = names.consumer_group(self.embedder.settings.index)
-        self._admin().delete_consumer_groups([group])[group].result(KAFKA_SECONDS)
+        admin = self._admin()  # kept until it has answered: a client that is let go of never does
+        admin.delete_consumer_groups([group])[group].result(KAFKA_SECONDS)
 
     def books(self) -> Books:
         """What topic, index and dead letters hold."""
