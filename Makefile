@@ -87,9 +87,6 @@ web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
 
 ## -- checks and tests, from quick to long
 
-# Two files at a time: most of an integration test is waiting. More would need more memory, as each has servers of its own.
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder
-
 .PHONY: check
 check: setup ## Format, lint, types, import contracts, and that no generated file has drifted
 	$(BIN)/ruff format --check $(PYTHON_CODE)
@@ -100,11 +97,11 @@ check: setup ## Format, lint, types, import contracts, and that no generated fil
 
 .PHONY: unit
 unit: $(VENV)/.installed ## Unit tests: seconds, no servers
-	$(PYTEST) -m "not integration and not e2e"
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile -m "not integration and not e2e"
 
 .PHONY: integration
 integration: $(VENV)/.installed cluster-build ## Tests against real Kafka, Elasticsearch, Spark, Ray Serve, MLflow and Kubernetes' API
-	$(PYTEST) -m integration
+	$(BIN)/pytest -m integration
 
 .PHONY: web-test
 web-test: web/node_modules/.installed ## The web page's unit tests
