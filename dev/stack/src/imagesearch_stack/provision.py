@@ -5,7 +5,7 @@ from typing import Any, Final
 import httpx
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
-from elasticsearch import Elasticsearch
+from elasticsearch import BadRequestError, Elasticsearch
 from imagesearch_contract import names, platform_indices
 from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, Quantization, index_body
 
@@ -69,6 +69,15 @@ def model_dims(tracking_uri: str, name: str, version: str) -> int:
         ) from error
 
 
+def _create_once(client: Elasticsearch, name: str, body: dict[str, Any]) -> None:
+    """Create an index that several may create at the same time."""
+    try:
+        client.indices.create(index=name, settings=body["settings"], mappings=body["mappings"])
+    except BadRequestError as error:
+        if error.error != "resource_already_exists_exception":
+            raise
+
+
 def create_index(elasticsearch_url: str, meta: IndexMeta, *, quantization: Quantization = "int8") -> str:
     """Create the index of a collection and model, and point the collection's alias at it alone; the index's name.
 
@@ -79,8 +88,7 @@ def create_index(elasticsearch_url: str, meta: IndexMeta, *, quantization: Quant
     body = index_body(meta, quantization=quantization)
     with Elasticsearch(elasticsearch_url, request_timeout=ELASTICSEARCH_SECONDS) as client:
         for name, its_body in platform_indices.bodies().items():
-            if not client.indices.exists(index=name):
-                client.indices.create(index=name, settings=its_body["settings"], mappings=its_body["mappings"])
+            _create_once(client, name, its_body)
         if client.indices.exists(index=index):
             # The encoder may have moved to another port since, and fields may have been added.
             fields = {name: of for name, of in body["mappings"]["properties"].items() if name != VECTOR_FIELD}
