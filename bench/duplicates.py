@@ -122,7 +122,8 @@ def read(folder: Path, limit: int | None) -> tuple[list[str], list[Image.Image]]
     found = [
         stamp.path
         for stamp in pictures.stamps(folder)
-        if Path(stamp.path).suffix in pictures.RASTER_SUFFIXES and not judged.NOT_SEARCHED.search(stamp.captions.get("en", ""))
+        if Path(stamp.path).suffix in pictures.RASTER_SUFFIXES
+        and not judged.NOT_SEARCHED.search(stamp.captions.get("en", ""))
     ]
     chosen = [found[place] for place in np.random.default_rng(0).permutation(len(found))[:limit]]
     return chosen, [decode((folder / path).read_bytes(), MAX_PIXELS, min_side=SIDE) for path in chosen]
