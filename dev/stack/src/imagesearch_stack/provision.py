@@ -7,7 +7,7 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic  # type: ignore[attr-defined]
 from elasticsearch import BadRequestError, Elasticsearch
 from imagesearch_contract import names, platform_indices
-from imagesearch_contract.index import VECTOR_FIELD, IndexMeta, Quantization, index_body
+from imagesearch_contract.index import IndexMeta, Quantization, addable_fields, index_body
 
 from imagesearch_stack import StackError
 
@@ -91,8 +91,7 @@ def create_index(elasticsearch_url: str, meta: IndexMeta, *, quantization: Quant
             _create_once(client, name, its_body)
         if client.indices.exists(index=index):
             # The encoder may have moved to another port since, and fields may have been added.
-            fields = {name: of for name, of in body["mappings"]["properties"].items() if name != VECTOR_FIELD}
-            client.indices.put_mapping(index=index, meta=body["mappings"]["_meta"], properties=fields)
+            client.indices.put_mapping(index=index, meta=body["mappings"]["_meta"], properties=addable_fields(body))
         else:
             client.indices.create(index=index, settings=body["settings"], mappings=body["mappings"])
         before = client.indices.get_alias(name=alias).body if client.indices.exists_alias(name=alias) else {}

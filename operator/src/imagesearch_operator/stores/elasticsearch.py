@@ -17,7 +17,7 @@ from elasticsearch import (
     TransportError,
 )
 from imagesearch_contract import names, platform_indices
-from imagesearch_contract.index import VECTOR_FIELD
+from imagesearch_contract.index import addable_fields
 from imagesearch_contract.platform_indices import MAX_REPORTS, PROGRESS_INDEX, REPORTS_INDEX
 from imagesearch_contract.settings import ElasticsearchSettings
 
@@ -116,10 +116,8 @@ class Indices:
         """Once in the life of this process: a release only ever adds fields."""
         if index in self._current:
             return
-        # Not the vectors': how they are quantised is decided when an index is made.
-        fields = {name: of for name, of in body["mappings"]["properties"].items() if name != VECTOR_FIELD}
         with self._translated():
-            await self._client.indices.put_mapping(index=index, properties=fields)
+            await self._client.indices.put_mapping(index=index, properties=addable_fields(body))
         self._current.add(index)
 
     async def _create_platform(self, there: frozenset[str]) -> None:

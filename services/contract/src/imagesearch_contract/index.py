@@ -4,7 +4,7 @@ The operator (or the local stack) creates the index, the embedder writes documen
 Only features that Elasticsearch and its slimmed distributions share are used (no language analysers, no scripts).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 
@@ -126,6 +126,15 @@ def index_body(
             },
         },
     }
+
+
+def addable_fields(body: Mapping[str, Any]) -> dict[str, Any]:
+    """The properties that an index of an older release can be given: all but the vectors', which are decided with it.
+
+    Args:
+        body: as `index_body` makes it.
+    """
+    return {name: of for name, of in body["mappings"]["properties"].items() if name != VECTOR_FIELD}
 
 
 def orientation(width: int, height: int) -> Orientation:
