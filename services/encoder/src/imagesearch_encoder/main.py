@@ -134,7 +134,7 @@ def _table(model_uri: str, rows: Sequence[Recall]) -> Table:
     table = Table(title=f"{model_uri}: recall and nDCG", title_justify="left")
     table.add_column("language")
     table.add_column("direction")
-    for heading in ("n", *(f"@{k}" for k in KS), f"nDCG@{DEPTH}", f"chance @{DEPTH}"):
+    for heading in ("n", *(f"@{k}" for k in KS), f"nDCG@{DEPTH}", "chance"):
         table.add_column(heading, justify="right")
     for row in rows:
         shares = [f"{row.at[k]:.3f}" for k in KS]
