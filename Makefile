@@ -101,7 +101,7 @@ unit: $(VENV)/.installed ## Unit tests: seconds, no servers
 
 .PHONY: integration
 integration: $(VENV)/.installed cluster-build ## Tests against real Kafka, Elasticsearch, Spark, Ray Serve, MLflow and Kubernetes' API
-	$(BIN)/pytest -m integration
+	$(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder -m integration
 
 .PHONY: web-test
 web-test: web/node_modules/.installed ## The web page's unit tests
