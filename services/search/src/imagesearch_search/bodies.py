@@ -25,39 +25,37 @@ _ENOUGH_WORDS: Final = "2<-30%"
 """Of one or two words all have to be there, of more some may be missing."""
 _OF_THE_SEARCH: Final = {"score", "match", "has_words", "duplicates", "duplicate_ids"}
 _SOURCE_FIELDS: Final = sorted(Hit.model_fields.keys() - _OF_THE_SEARCH)
-_COLUMNS: Final[Body] = {
-    "_source": False,
-    "stored_fields": "_none_",
-    "docvalue_fields": ["id", FINGERPRINT_FIELD],
-}
-"""Ids from their column: to load a thousand `_id`s from stored fields takes longer than to find them."""
 
 
-def nearest(vector: Sequence[float], filters: Filters, depth: int) -> Body:
-    """The `depth` pictures nearest to a vector.
+def nearest(vector: Sequence[float], filters: Filters, depth: int, *, fingerprints: bool = False) -> Body:
+    """The `depth` pictures nearest to a vector, in any order.
 
     The same for every page of a search: approximate neighbours depend on how many are looked for, so a window that
-    grew with the page would repeat some pictures and lose others. Equal scores are ordered by id for the same reason.
+    grew with the page would repeat some pictures and lose others.
+
+    The graph is walked by quantised vectors, and what is found there gets its score from the whole ones.
+    `bench/knn.py` shows what that is worth: without it the ten nearest of 100 000 are found in 94 %, with it in 99 %.
 
     Args:
         vector: (dims,), unit length.
         filters: applied while the graph is walked, so that `depth` pictures pass them if there are so many.
         depth: how many candidates are ranked.
+        fingerprints: whether they come with the pictures.
     """
-    knn: Body = {"field": VECTOR_FIELD, "query_vector": list(vector), "k": depth, "num_candidates": depth}
+    knn: Body = {
+        "field": VECTOR_FIELD,
+        "query_vector": list(vector),
+        "k": depth,
+        "num_candidates": depth,
+        "rescore_vector": {"oversample": 1},
+    }
     if clauses := filter_clauses(filters):
         knn["filter"] = clauses
-    return {
-        "knn": knn,
-        "size": depth,
-        "sort": [{"_score": "desc"}, {"id": "asc"}],
-        "track_total_hits": False,
-        **_COLUMNS,
-    }
+    return {"knn": knn, "size": depth, "track_total_hits": False, **_columns(fingerprints)}
 
 
-def worded(words: str, filters: Filters, depth: int) -> Body:
-    """The pictures whose title, tags, description and author have the words, best (BM25) first."""
+def worded(words: str, filters: Filters, depth: int, *, fingerprints: bool = False) -> Body:
+    """The pictures whose title, tags, description and author have the words, best (BM25) first, equal ones by id."""
     match = {
         "query": words,
         "fields": list(_WORDS),
@@ -69,13 +67,25 @@ def worded(words: str, filters: Filters, depth: int) -> Body:
         "size": depth,
         "sort": [{"_score": "desc"}, {"id": "asc"}],
         "track_total_hits": False,
-        **_COLUMNS,
+        **_columns(fingerprints),
     }
 
 
-def all_of(filters: Filters, depth: int, *, oldest_first: bool) -> Body:
+def all_of(filters: Filters, depth: int, *, oldest_first: bool, fingerprints: bool = False) -> Body:
     """The pictures that pass the filters, by date of upload."""
-    return {"query": _passing(filters), "size": depth, **_by_date(oldest_first), "track_total_hits": False, **_COLUMNS}
+    return {
+        "query": _passing(filters),
+        "size": depth,
+        **_by_date(oldest_first),
+        "track_total_hits": False,
+        **_columns(fingerprints),
+    }
+
+
+def _columns(fingerprints: bool) -> Body:
+    """Ids from their column: to load a thousand `_id`s from stored fields takes longer than to find them."""
+    columns = ["id", FINGERPRINT_FIELD] if fingerprints else ["id"]
+    return {"_source": False, "stored_fields": "_none_", "docvalue_fields": columns}
 
 
 def count(filters: Filters) -> Body:

@@ -13,8 +13,7 @@ A logistic curve makes relevance of it. `bench/relevance.py` compares this with 
 """
 
 import math
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NamedTuple, TypeAlias
@@ -128,10 +127,6 @@ class Scale(NamedTuple):
         """The inverse of `relevance`, which is to lie between 0 and 1: the score at which to cut off."""
         units = 1 + math.atanh(2 * relevance - 1) * 2 / STEEPNESS
         return (1 + math.tanh(self.zero + self.unit * units)) / 2
-
-    def count(self, scores: Sequence[float], relevance: float = STRONG) -> int:
-        """How many of the scores, best first, are at least so relevant."""
-        return bisect_right(scores, -relevance, key=lambda score: -self.relevance(score))
 
 
 @dataclass(frozen=True, eq=False)

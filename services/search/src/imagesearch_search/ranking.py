@@ -6,7 +6,7 @@ from typing import Any, Final, Literal, NamedTuple
 from imagesearch_contract.index import FINGERPRINT_FIELD
 from pydantic import ValidationError
 
-from imagesearch_search.calibration import Scale, Verdict
+from imagesearch_search.calibration import STRONG, Scale
 from imagesearch_search.problems import INDEX_UNREADABLE, Problem
 from imagesearch_search.schema import MAX_DUPLICATE_IDS, FacetCount, FacetName, Hit
 
@@ -70,18 +70,21 @@ def strong_first(pictures: Sequence[Ranked], scale: Scale) -> tuple[list[Ranked]
         pictures: best first; the order among those that match stays, and that among the others.
         scale: tells what is like the query from what is near to it by chance.
     """
-    strong = [each._replace(match="strong") for each in pictures if _matches(each, scale)]
-    weak = [each._replace(match="weak") for each in pictures if not _matches(each, scale)]
+    least = scale.score(STRONG)
+    strong, weak = [], []
+    for each in pictures:
+        if each.has_words or (each.score is not None and each.score >= least):
+            strong.append(each._replace(match="strong"))
+        else:
+            weak.append(each._replace(match="weak"))
     return strong + weak, len(strong)
 
 
-def _matches(picture: Ranked, scale: Scale) -> bool:
-    return picture.has_words or (picture.score is not None and scale.verdict(picture.score) is Verdict.STRONG)
-
-
 def scored(answer: Mapping[str, Any]) -> Scored:
-    """The candidates of an answer, best first; rounding in a quantised index leaves some likenesses a hair above 1."""
-    return [(_id(found), found["_score"] or 0.0) for found in answer["hits"]["hits"]]
+    """The candidates of an answer, best first, equal ones by id; rounding leaves some likenesses a hair above 1."""
+    return sorted(
+        ((_id(found), found["_score"]) for found in answer["hits"]["hits"]), key=lambda each: (-each[1], each[0])
+    )
 
 
 def listed(answer: Mapping[str, Any]) -> list[Ranked]:

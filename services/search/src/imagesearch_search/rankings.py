@@ -123,7 +123,9 @@ class Rankings:
     ) -> Ranking:
         depth = self._depth + len(sought.judged)
         *found, counted = await self._index.search(
-            index, [*_candidates(sought, filters, depth), bodies.count(filters)], preference=sought.preference
+            index,
+            [*_candidates(sought, filters, depth, fingerprints=collapse), bodies.count(filters)],
+            preference=sought.preference,
         )
         fingerprints = {key: each for answer in found for key, each in ranking.fingerprints(answer).items()}
         if sought.asks:
@@ -140,10 +142,13 @@ class Rankings:
         return ranked.with_duplicates_behind(fingerprints) if collapse else ranked
 
 
-def _candidates(sought: Sought, filters: Filters, depth: int) -> list[Body]:
+def _candidates(sought: Sought, filters: Filters, depth: int, *, fingerprints: bool) -> list[Body]:
     """The searches for the candidates."""
     if not sought.asks:
-        return [bodies.all_of(filters, depth, oldest_first=sought.oldest_first)]
-    by_meaning = [] if sought.vector is None else [bodies.nearest(query.floats(sought.vector), filters, depth)]
-    by_words = [bodies.worded(sought.words, filters, depth)] if sought.words else []
-    return by_meaning + by_words
+        return [bodies.all_of(filters, depth, oldest_first=sought.oldest_first, fingerprints=fingerprints)]
+    found = []
+    if sought.vector is not None:
+        found.append(bodies.nearest(query.floats(sought.vector), filters, depth, fingerprints=fingerprints))
+    if sought.words:
+        found.append(bodies.worded(sought.words, filters, depth, fingerprints=fingerprints))
+    return found
