@@ -4,7 +4,8 @@ Seeded, clustered vectors of 512 numbers in a real Elasticsearch, searched throu
 and with ones that keep 50 %, 5 % and 0.5 % of the pictures. Recall@10 is against the exact neighbours, computed here. The
 encoder is a small server that knows the queries' vectors: it costs next to nothing, so that what is timed is the search.
 Beside it, in turn with the same queries: Elasticsearch asked directly for the ten nearest, as a client of its own would,
-which neither ranks more than ten pictures nor counts anything. Everything that it starts it stops.
+which neither ranks more than ten pictures nor counts anything. A search ranks the best 1000, which can be paged through and
+are counted by facets; `--depth` shows what that costs. Everything that it starts it stops.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import httpx
 import numpy as np
 from elasticsearch import Elasticsearch, helpers
 from imagesearch_contract.encoder import DIMS_HEADER, MODEL_HEADER
-from imagesearch_contract.index import VECTOR_FIELD, IndexMeta
+from imagesearch_contract.index import FINGERPRINT_BYTES, FINGERPRINT_FIELD, VECTOR_FIELD, IndexMeta
 from imagesearch_contract.settings import SearchSettings
 from imagesearch_stack import provision, servers
 from imagesearch_stack.processes import Process, Processes, free_port
@@ -57,6 +58,7 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=200)
     parser.add_argument("--quantization", default="int8", choices=("none", "int8", "int4", "bbq"))
+    parser.add_argument("--depth", type=int, default=1000, help="pictures that a search ranks, IMAGESEARCH_MAX_DEPTH")
     args = parser.parse_args()
     random = np.random.default_rng(0)
     centres = unit(random.normal(size=(max(10, args.vectors // 200), DIMS)))
@@ -70,7 +72,7 @@ def main() -> None:
         encoder(queries) as encoder_url,
         Processes() as processes,
     ):
-        elasticsearch, api = start(processes, Path(scratch))
+        elasticsearch, api = start(processes, Path(scratch), args.depth)
         index = fill(elasticsearch, world, encoder_url, args.quantization)
         measure(api, elasticsearch, index, world, queries)
 
@@ -119,12 +121,12 @@ def encoder(queries: Vectors) -> Iterator[str]:
         server.shutdown()
 
 
-def start(processes: Processes, scratch: Path) -> tuple[str, str]:
+def start(processes: Processes, scratch: Path, depth: int) -> tuple[str, str]:
     """Elasticsearch and the API; their URLs."""
     port = free_port()
     server = processes.add(servers.start_elasticsearch(scratch, port))
     elasticsearch = servers.wait_for_elasticsearch(server, port)
-    settings = SearchSettings(elasticsearch_url=elasticsearch, port=free_port())
+    settings = SearchSettings(elasticsearch_url=elasticsearch, port=free_port(), max_depth=depth)
     log = scratch / "logs" / "api.log"
     api = processes.add(Process("the API", [servers.script("imagesearch-search")], log=log, env=settings.to_env()))
     url = f"http://127.0.0.1:{settings.port}"
@@ -143,6 +145,7 @@ def fill(elasticsearch: str, world: World, encoder_url: str, quantization: Any) 
         encoder_url=encoder_url,
     )
     index = provision.create_index(elasticsearch, meta, quantization=quantization)
+    random = np.random.default_rng(1)
     with Elasticsearch(elasticsearch, request_timeout=300) as client:
         actions = (
             {
@@ -154,6 +157,7 @@ def fill(elasticsearch: str, world: World, encoder_url: str, quantization: Any) 
                     "title": f"Picture {number}",
                     "source": "bench",
                     "tags": [tag for tag, has in world.tags.items() if has[number]],
+                    FINGERPRINT_FIELD: random.bytes(FINGERPRINT_BYTES).hex(),
                     VECTOR_FIELD: vector.tolist(),
                 },
             }
@@ -162,6 +166,10 @@ def fill(elasticsearch: str, world: World, encoder_url: str, quantization: Any) 
         for _ in helpers.parallel_bulk(client, actions, thread_count=2, chunk_size=500):
             pass
         client.indices.refresh(index=index)
+        while client.indices.stats(index=index, metric="merge")["_all"]["primaries"]["merges"]["current"]:
+            time.sleep(1)
+        segments = client.cat.segments(index=index, format="json")
+        print(f"{len(segments)} segments, after the merges that filling it brought about")
     return index
 
 

@@ -5,20 +5,26 @@ many times the peak is asked, whether it is answered or not, as if by many peopl
 each second, and how fast; how fast the others are refused; the memory of the API's process; and how long it takes
 until single searches are as fast as before. At the end stands what is held to, and whether it was.
 Every search is encoded anew. An answer by words alone, without the encoder, does not count as one.
+
+Whoever asks here takes a part of the same processors as whoever answers. So the client is a bare one: a socket, and the
+parser in C that servers use.
 """
 
 import argparse
 import asyncio
 import itertools
+import json
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, cast
 from urllib.parse import urlsplit
 
-import aiohttp
+import httptools
+import httpx
 import psutil
+import uvloop
 from imagesearch_stack.processes import own_memory
 from search_latency import percentile, queries, verdict
 
@@ -52,27 +58,94 @@ class Answer(NamedTuple):
         return self.status == 200 and not self.degraded
 
 
+class Connection(asyncio.Protocol):
+    """A kept-alive connection, on which one request at a time waits for its answer."""
+
+    @classmethod
+    async def to(cls, host: str, port: int) -> "Connection":
+        """A new one."""
+        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
+        return connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Of asyncio."""
+        self._transport = cast(asyncio.WriteTransport, transport)
+
+    async def ask(self, request: bytes) -> tuple[int, bytes]:
+        """The status and the body of the answer; raises `ConnectionError` when there is none."""
+        self._parser = httptools.HttpResponseParser(self)
+        self._body = bytearray()
+        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._transport.write(request)
+        await self._answered
+        return self._parser.get_status_code(), bytes(self._body)
+
+    @property
+    def closed(self) -> bool:
+        """Whether somebody has hung up: the server does, on whoever asks nothing for some seconds."""
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Of asyncio."""
+        self._parser.feed_data(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Of asyncio."""
+        if hasattr(self, "_answered") and not self._answered.done():
+            self._answered.set_exception(exc or ConnectionResetError())
+
+    def on_body(self, body: bytes) -> None:
+        """Of the parser."""
+        self._body += body
+
+    def on_message_complete(self) -> None:
+        """Of the parser."""
+        if not self._answered.done():
+            self._answered.set_result(None)
+
+
 class Load:
     """Searches one collection of a running API."""
 
-    def __init__(self, session: aiohttp.ClientSession, collection: str) -> None:
-        self._session = session
+    def __init__(self, url: str, collection: str) -> None:
+        parts = urlsplit(url)
+        self._address = parts.hostname or "127.0.0.1", parts.port or 80
+        self._head = f"POST /text_search HTTP/1.1\r\nHost: {parts.netloc}\r\nCache-Control: no-cache\r\nContent-Type: application/json\r\n"
+        self._idle: list[Connection] = []
         self._collection = collection
         self._texts: Iterator[str] = itertools.chain.from_iterable(queries(seed) for seed in itertools.count(1))
 
     async def search(self) -> Answer:
         """One search; without an answer, its status is 0."""
         started = time.perf_counter()
-        body = {"collection": self._collection, "query": next(self._texts)}
-        degraded = False
+        status, body = 0, b""
+        request = json.dumps({"collection": self._collection, "query": next(self._texts)}).encode()
         try:
-            async with self._session.post("/text_search", json=body, headers={"Cache-Control": "no-cache"}) as answer:
-                degraded = b'"degraded":true' in await answer.read()
-                status = answer.status
-        except (aiohttp.ClientError, TimeoutError):
-            status = 0
+            async with asyncio.timeout(60):
+                connection = await self._connection()
+                status, body = await connection.ask(
+                    f"{self._head}Content-Length: {len(request)}\r\n\r\n".encode() + request
+                )
+                self._idle.append(connection)
+        except (OSError, TimeoutError):
+            pass
         ended = time.perf_counter()
-        return Answer(status, (ended - started) * 1000, ended, degraded)
+        return Answer(status, (ended - started) * 1000, ended, b'"degraded":true' in body)
+
+    async def _connection(self) -> Connection:
+        while self._idle:
+            if not (connection := self._idle.pop()).closed:
+                return connection
+        return await Connection.to(*self._address)
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        while self._idle:
+            self._idle.pop().close()
 
     async def closed(self, clients: int, seconds: float) -> list[Answer]:
         """So many clients, each of which waits for its answer before it asks again."""
@@ -163,24 +236,22 @@ def report(name: str, answers: list[Answer], seconds: float) -> float:
 
 async def measure(url: str, collection: str | None, factor: float, seconds: float) -> None:
     """Measure, and print each line as it is known."""
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(url, connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
-        async with session.get("/collections") as listed:
-            found = (await listed.json())["collections"]
-        if not found:
-            sys.exit("there is no collection to search")
-        load = Load(session, collection or found[0]["collection"])
-        await load.closed(2, 1)  # warm-up
-        peak = 0.0
-        alone: list[float] = []
-        for clients in CLIENTS:
-            started = time.perf_counter()
-            answers = await load.closed(clients, seconds / 6)
-            peak = max(peak, report(f"{clients} clients", answers, time.perf_counter() - started))
-            alone = alone or [answer.milliseconds for answer in answers if answer.good]
-        if len(alone) < 2:
-            sys.exit("hardly a search is answered, even of one client")
-        await overload(load, url, factor * peak, seconds, peak, percentile(alone, 50))
+    found = httpx.get(f"{url}/collections", trust_env=False).json()["collections"]
+    if not found:
+        sys.exit("there is no collection to search")
+    load = Load(url, collection or found[0]["collection"])
+    await load.closed(2, 1)  # warm-up
+    peak = 0.0
+    alone: list[float] = []
+    for clients in CLIENTS:
+        started = time.perf_counter()
+        answers = await load.closed(clients, seconds / 6)
+        peak = max(peak, report(f"{clients} clients", answers, time.perf_counter() - started))
+        alone = alone or [answer.milliseconds for answer in answers if answer.good]
+    if len(alone) < 2:
+        sys.exit("hardly a search is answered, even of one client")
+    await overload(load, url, factor * peak, seconds, peak, percentile(alone, 50))
+    load.close()
 
 
 async def overload(load: Load, url: str, per_second: float, seconds: float, peak: float, calm_ms: float) -> None:
@@ -229,8 +300,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of the overload; each step before takes a sixth")
     args = parser.parse_args()
     try:
-        asyncio.run(measure(args.url, args.collection, args.factor, args.seconds))
-    except aiohttp.ClientConnectionError as error:
+        uvloop.run(measure(args.url, args.collection, args.factor, args.seconds))
+    except httpx.TransportError as error:
         sys.exit(f"no search API at {args.url} ({error}); start one with `make demo`")
 
 
