@@ -79,7 +79,7 @@ web/node_modules/.installed: web/package.json web/package-lock.json
 	@cd web && npm ci --no-progress --loglevel=error
 	@touch $@
 
-WEB_SOURCES := $(shell find web/src web/index.html web/public -type f 2>/dev/null) web/vite.config.ts web/script-budget.ts
+WEB_SOURCES := $(shell find web/src web/index.html web/public -type f 2>/dev/null) web/vite.config.ts web/script-budget.ts web/compressed.ts
 
 web/dist/index.html: web/node_modules/.installed $(WEB_SOURCES)
 	@echo "==> Building the web page"

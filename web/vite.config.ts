@@ -1,5 +1,6 @@
 import react from "@vitejs/plugin-react";
 import { defineConfig } from "vitest/config";
+import { compressed } from "./compressed.ts";
 import { scriptBudget } from "./script-budget.ts";
 
 const API = "http://127.0.0.1:8080";
@@ -9,7 +10,7 @@ const SCRIPT_BYTES = 150_000;
 export default defineConfig({
   // Relative addresses: the same build works at `/` and under any path that an ingress puts before it.
   base: "./",
-  plugins: [react(), scriptBudget(SCRIPT_BYTES)],
+  plugins: [react(), scriptBudget(SCRIPT_BYTES), compressed()],
   build: { target: "es2022", assetsInlineLimit: 0 },
   server: { host: "127.0.0.1", proxy: Object.fromEntries(ROUTES.map((route) => [route, API])) },
   test: {

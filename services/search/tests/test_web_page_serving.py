@@ -1,5 +1,7 @@
 """The built web page and the documentation, served beside the API."""
 
+import gzip
+
 import pytest
 from imagesearch_contract.settings import SearchSettings, SettingsError
 from imagesearch_search.app import create_app
@@ -19,6 +21,34 @@ async def test_the_page_is_asked_for_anew_and_its_assets_are_kept(api):
     assert (page.status_code, page.headers["cache-control"]) == (200, "no-cache")
     assert "text/html" in page.headers["content-type"]
     assert "immutable" in asset.headers["cache-control"]
+
+
+async def test_an_asset_travels_compressed_to_whoever_takes_that(api, settings):
+    script = b"let picture = 1;" * 100
+    (settings.web_dir / "assets" / "main-4d5e6f.js").write_bytes(script)
+    (settings.web_dir / "assets" / "main-4d5e6f.js.gz").write_bytes(gzip.compress(script))
+
+    packed = await api.get("/assets/main-4d5e6f.js", headers={"Accept-Encoding": "gzip, deflate"})
+    plain = await api.get("/assets/main-4d5e6f.js", headers={"Accept-Encoding": "identity"})
+
+    assert packed.content == plain.content == script
+    assert int(packed.headers["content-length"]) < len(script)
+    assert [answer.headers.get("content-encoding") for answer in (packed, plain)] == ["gzip", None]
+    for header in ("content-type", "cache-control", "vary"):
+        assert packed.headers[header] == plain.headers[header]
+    assert "javascript" in packed.headers["content-type"]
+
+
+async def test_what_was_compressed_before_is_asked_for_by_its_own_mark(api, settings):
+    (settings.web_dir / "index.html.gz").write_bytes(gzip.compress(b"<!doctype html><title>imagesearch</title>"))
+    packed = await api.get("/", headers={"Accept-Encoding": "gzip"})
+    plain = await api.get("/", headers={"Accept-Encoding": "identity"})
+    assert packed.text == plain.text
+    assert packed.headers["etag"] != plain.headers["etag"]
+
+    again = await api.get("/", headers={"Accept-Encoding": "gzip", "If-None-Match": packed.headers["etag"]})
+
+    assert (again.status_code, again.content) == (304, b"")
 
 
 async def test_the_search_in_the_pages_url_is_the_pages_own_business(api):

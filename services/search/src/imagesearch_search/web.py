@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse, Response
 from imagesearch_contract.settings import SettingsError
+from starlette.datastructures import Headers
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
@@ -19,13 +20,22 @@ _DOCS_POLICY: Final = (
 
 
 class WebPage(StaticFiles):
-    """The built page. Vite puts a hash of their content into the names under `assets/`: those never change."""
+    """The built page. Vite puts a hash of their content into the names under `assets/`: those never change.
+
+    The build leaves each file a second time, compressed, beside itself; whoever takes that gets it.
+    """
 
     def file_response(
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         """The file, with how long it may be kept."""
-        response = super().file_response(full_path, stat_result, scope, status_code)
+        compressed = Path(f"{full_path}.gz")
+        if "gzip" in Headers(scope=scope).get("accept-encoding", "") and compressed.is_file():
+            response = super().file_response(compressed, compressed.stat(), scope, status_code)
+            response.headers["Content-Encoding"] = "gzip"
+        else:
+            response = super().file_response(full_path, stat_result, scope, status_code)
+        response.headers["Vary"] = "Accept-Encoding"
         immutable = Path(full_path).parent.name == "assets"
         response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if immutable else "no-cache"
         return response
