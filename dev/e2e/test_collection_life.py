@@ -33,6 +33,7 @@ SPEC: dict[str, Any] = {
     "embedding": {"resources": SMALL},
     "serving": {"maxReplicas": 2, "targetOngoingRequests": 1, "resources": SMALL},
 }
+FIRST = {**SPEC, "embedding": {"executors": {"min": 1, "max": 2}, "resources": SMALL}}
 SECOND = {**SPEC, "sources": SPEC["sources"][:1]}
 TWIN = "starter-twin"
 """The same model under another name, and so to everybody another model."""
@@ -45,7 +46,7 @@ def first(new_collection: Callable[[str], Collection]) -> Collection:
     """The collection of all tests here."""
     made = new_collection("first")
     made.kubectl("create", "secret", "generic", "flickr", "--from-literal", "api-key=demo")
-    made.apply(SPEC)
+    made.apply(FIRST)
     return made
 
 
@@ -75,13 +76,22 @@ def test_a_picture_finds_itself(first: Collection, platform: Platform) -> None:
     assert first.image_search(picture)[0]["id"] == wanted["id"]
 
 
-def test_spark_s_executors_are_pods_of_the_driver(first: Collection) -> None:
-    executors = first.found("pods", f"imagesearch.dev/collection={first.name},spark-role=executor")
-    running = [pod for pod in executors if pod["status"]["phase"] == "Running"]
-
-    assert len(running) == 1
-    (driver,) = owners(running[0])
+def test_spark_s_executors_are_pods_of_the_driver_and_a_backlog_has_brought_a_second_one(first: Collection) -> None:
+    (driver,) = {owner for pod in executors(first) for owner in owners(pod)}
     assert driver.startswith("first-embedder-")
+
+    started = {
+        event["involvedObject"]["name"].rpartition("-")[2]
+        for event in first.found("events")
+        if event["reason"] == "Started" and "-exec-" in event["involvedObject"]["name"]
+    }
+    assert {"1", "2"} <= started, "all pictures at once were work for two"
+
+
+def executors(collection: Collection) -> list[Any]:
+    """The pods of Spark's executors that run."""
+    pods = collection.found("pods", f"imagesearch.dev/collection={collection.name},spark-role=executor")
+    return [pod for pod in pods if pod["status"]["phase"] == "Running"]
 
 
 def test_a_source_is_asked_again_by_its_schedule(first: Collection) -> None:
@@ -100,7 +110,7 @@ def test_a_dead_letter_is_counted_by_its_reason_and_goes_back_on_request(first: 
     gone = {"id": "list:gone", "url": "http://flickr.standins.svc/photos/gone.png"}
     first.kubectl("create", "configmap", "gone", "--from-literal", f"manifest.jsonl={json.dumps(gone)}")
     listed = {"name": "gone", "manifest": {"configMapRef": {"name": "gone"}}}
-    first.apply(SPEC | {"sources": [*SPEC["sources"], listed]})
+    first.apply(FIRST | {"sources": [*SPEC["sources"], listed]})
 
     def failed() -> int:
         by_reason: dict[str, int] = first.status["images"].get("failedByReason", {})
@@ -113,7 +123,7 @@ def test_a_dead_letter_is_counted_by_its_reason_and_goes_back_on_request(first: 
     annotations = first.kubectl("get", "imagecollection", first.name, "--output", "jsonpath={.metadata.annotations}")
     assert '"imagesearch.dev/replay"' not in annotations
     first.wait_until("it has failed again, and counts once", lambda: failed() == 1, 120)
-    first.apply(SPEC)
+    first.apply(FIRST)
 
 
 @pytest.mark.parametrize("kind", ["cronjobs", "services", "configmaps", "roles"])
@@ -212,7 +222,8 @@ def test_a_model_is_changed_while_searches_go_on(second: Collection, platform: P
     second.wait_until("it is Ready", lambda: second.is_true("Ready"), 120)
 
 
-def test_quiet_takes_the_second_replica_away(first: Collection) -> None:
+def test_quiet_takes_the_second_executor_and_the_second_replica_away(first: Collection) -> None:
+    first.wait_until("one executor is left", lambda: len(executors(first)) == 1, 240)
     first.wait_until("the second worker has gone", lambda: len(serving_workers(first)) == 1, 400)
 
 
@@ -246,14 +257,14 @@ def test_deleting_with_retain_keeps_topics_and_index_for_the_next_of_that_name(
     first: Collection, platform: Platform
 ) -> None:
     indexed = first.status["images"]["indexed"]
-    first.apply(SPEC | {"deletionPolicy": "Retain"})
+    first.apply(FIRST | {"deletionPolicy": "Retain"})
     first.delete()
 
     first.wait_until("its pods are gone", lambda: not first.own("pods"), 120)
     first.wait_until("the encoder is gone with its last owner", lambda: not first.found("rayservices.ray.io"), 120)
     assert topics(platform) >= wanted_topics(first)
 
-    first.apply(SPEC)
+    first.apply(FIRST)
     first.wait_until("it answers again", lambda: first.is_true("Ready"), 600)
     assert first.status["images"]["indexed"] >= indexed
 
