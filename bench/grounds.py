@@ -14,6 +14,7 @@ from imagesearch_contract import names
 from imagesearch_contract.index import IndexMeta
 from imagesearch_contract.record import ImageRecord
 from imagesearch_contract.settings import EmbedderSettings
+from imagesearch_operator.plan.embedder import HEAP_MIB
 from imagesearch_stack import downloads, provision, servers
 from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, Processes, free_port
@@ -133,7 +134,8 @@ class Collection:
             allowed_networks=("127.0.0.0/8",),
             **settings,
         )
-        environment = ours.to_env() | {"JAVA_HOME": str(find_java(17, "Spark"))} | servers.QUIET_MLFLOW
+        jvm = {"JAVA_HOME": str(find_java(17, "Spark")), "SPARK_DRIVER_MEMORY": f"{HEAP_MIB}m"}  # as on Kubernetes
+        environment = ours.to_env() | jvm | servers.QUIET_MLFLOW
         log = self.on.run_dir / "logs" / "embedder.log"
         command = [servers.script("imagesearch-embedder")]
         return self.on.processes.add(Process("the embedder", command, log=log, env=environment))
