@@ -6,27 +6,25 @@ each second, and how fast; how fast the others are refused; the memory of the AP
 until single searches are as fast as before. At the end stands what is held to, and whether it was.
 Every search is encoded anew. An answer by words alone, without the encoder, does not count as one.
 
-Whoever asks here takes a part of the same processors as whoever answers. So the client is a bare one: a socket, and the
-parser in C that servers use.
+Whoever asks here takes a part of the same processors as whoever answers; so it is a bare client.
 """
 
 import argparse
 import asyncio
 import itertools
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from typing import NamedTuple, cast
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import httptools
 import httpx
 import psutil
 import uvloop
+from bare_client import BareClient
 from imagesearch_stack.processes import own_memory
-from search_latency import percentile, queries, verdict
+from search_latency import UNCACHED, percentile, queries, verdict
 
 CLIENTS = (1, 2, 4, 8, 16, 32)
 GOODPUT = 0.8
@@ -58,94 +56,26 @@ class Answer(NamedTuple):
         return self.status == 200 and not self.degraded
 
 
-class Connection(asyncio.Protocol):
-    """A kept-alive connection, on which one request at a time waits for its answer."""
-
-    @classmethod
-    async def to(cls, host: str, port: int) -> "Connection":
-        """A new one."""
-        _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
-        return connection
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Of asyncio."""
-        self._transport = cast(asyncio.WriteTransport, transport)
-
-    async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """The status and the body of the answer; raises `ConnectionError` when there is none."""
-        self._parser = httptools.HttpResponseParser(self)
-        self._body = bytearray()
-        self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._transport.write(request)
-        await self._answered
-        return self._parser.get_status_code(), bytes(self._body)
-
-    @property
-    def closed(self) -> bool:
-        """Whether somebody has hung up: the server does, on whoever asks nothing for some seconds."""
-        return self._transport.is_closing()
-
-    def close(self) -> None:
-        """Hang up."""
-        self._transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        """Of asyncio."""
-        self._parser.feed_data(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Of asyncio."""
-        if hasattr(self, "_answered") and not self._answered.done():
-            self._answered.set_exception(exc or ConnectionResetError())
-
-    def on_body(self, body: bytes) -> None:
-        """Of the parser."""
-        self._body += body
-
-    def on_message_complete(self) -> None:
-        """Of the parser."""
-        if not self._answered.done():
-            self._answered.set_result(None)
-
-
 class Load:
     """Searches one collection of a running API."""
 
-    def __init__(self, url: str, collection: str) -> None:
-        parts = urlsplit(url)
-        self._address = parts.hostname or "127.0.0.1", parts.port or 80
-        self._head = f"POST /text_search HTTP/1.1\r\nHost: {parts.netloc}\r\nCache-Control: no-cache\r\nContent-Type: application/json\r\n"
-        self._idle: list[Connection] = []
+    def __init__(self, client: BareClient, collection: str) -> None:
+        self._client = client
         self._collection = collection
         self._texts: Iterator[str] = itertools.chain.from_iterable(queries(seed) for seed in itertools.count(1))
 
     async def search(self) -> Answer:
         """One search; without an answer, its status is 0."""
         started = time.perf_counter()
-        status, body = 0, b""
-        request = json.dumps({"collection": self._collection, "query": next(self._texts)}).encode()
+        body = {"collection": self._collection, "query": next(self._texts)}
+        status, content = 0, b""
         try:
             async with asyncio.timeout(60):
-                connection = await self._connection()
-                status, body = await connection.ask(
-                    f"{self._head}Content-Length: {len(request)}\r\n\r\n".encode() + request
-                )
-                self._idle.append(connection)
+                status, _, content = await self._client.post("/text_search", body, UNCACHED)
         except (OSError, TimeoutError):
             pass
         ended = time.perf_counter()
-        return Answer(status, (ended - started) * 1000, ended, b'"degraded":true' in body)
-
-    async def _connection(self) -> Connection:
-        while self._idle:
-            if not (connection := self._idle.pop()).closed:
-                return connection
-        return await Connection.to(*self._address)
-
-    def close(self) -> None:
-        """Hang up everywhere."""
-        while self._idle:
-            self._idle.pop().close()
+        return Answer(status, (ended - started) * 1000, ended, b'"degraded":true' in content)
 
     async def closed(self, clients: int, seconds: float) -> list[Answer]:
         """So many clients, each of which waits for its answer before it asks again."""
@@ -239,7 +169,8 @@ async def measure(url: str, collection: str | None, factor: float, seconds: floa
     found = httpx.get(f"{url}/collections", trust_env=False).json()["collections"]
     if not found:
         sys.exit("there is no collection to search")
-    load = Load(url, collection or found[0]["collection"])
+    client = BareClient(url)
+    load = Load(client, collection or found[0]["collection"])
     await load.closed(2, 1)  # warm-up
     peak = 0.0
     alone: list[float] = []
@@ -251,7 +182,7 @@ async def measure(url: str, collection: str | None, factor: float, seconds: floa
     if len(alone) < 2:
         sys.exit("hardly a search is answered, even of one client")
     await overload(load, url, factor * peak, seconds, peak, percentile(alone, 50))
-    load.close()
+    client.close()
 
 
 async def overload(load: Load, url: str, per_second: float, seconds: float, peak: float, calm_ms: float) -> None:

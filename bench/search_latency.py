@@ -2,21 +2,23 @@
 
 Prints the p50 and p99 of searches whose words were never encoded before (one client, then several), the share of each
 stage as the API reports it in `Server-Timing`, and the p50 of repeated words. `http` is what the stages leave of the
-client's time: the network, and FastAPI. At the end stands what is held to, and whether it was.
+client's time: the network, FastAPI, and this client, which is a bare one, for it takes a part of the same processors.
+At the end stands what is held to, and whether it was.
 """
 
 import argparse
+import asyncio
 import itertools
 import random
 import statistics
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import httpx
+import uvloop
+from bare_client import BareClient
 
 WORDS = {
     "adjective": "big small red blue green yellow old young wooden round bright dark cold warm quiet loud wild tame".split(),
@@ -29,6 +31,7 @@ OVER_PARTS = 1.3
 """The p50 of several clients beside the p50s of those stages together."""
 TAIL = 4.0
 """Their p99 beside their p50."""
+UNCACHED = {"Cache-Control": "no-cache"}
 CACHED_MS = 10.0
 """The p50 of repeated words."""
 
@@ -47,18 +50,15 @@ def queries(seed: int) -> Iterator[str]:
     return iter(every)
 
 
-def search(client: httpx.Client, collection: str, query: str, *, cached: bool) -> Timing:
+async def search(client: BareClient, collection: str, query: str, *, cached: bool) -> Timing:
     """One search; a failure ends the measurement."""
     started = time.perf_counter()
-    answer = client.post(
-        "/text_search",
-        json={"collection": collection, "query": query},
-        headers={} if cached else {"Cache-Control": "no-cache"},
-    )
+    body = {"collection": collection, "query": query}
+    answer = await client.post("/text_search", body, {} if cached else UNCACHED)
     waited = (time.perf_counter() - started) * 1000
-    if answer.status_code != httpx.codes.OK:
-        sys.exit(f"the search answered {answer.status_code}: {answer.text}")
-    return Timing(waited, stages_of(answer.headers["Server-Timing"]))
+    if answer.status != httpx.codes.OK:
+        sys.exit(f"the search answered {answer.status}: {answer.body.decode()}")
+    return Timing(waited, stages_of(answer.headers["server-timing"]))
 
 
 def stages_of(header: str) -> dict[str, float]:
@@ -107,18 +107,19 @@ def verdicts(crowd: list[Timing], again: list[Timing], clients: int) -> Iterator
     yield verdict("cached, p50", percentile([timing.client for timing in again], 50), CACHED_MS, " ms")
 
 
-def measure(url: str, collection: str, texts: list[str], *, clients: int, cached: bool) -> tuple[list[Timing], float]:
+async def measure(
+    client: BareClient, collection: str, texts: Iterable[str], *, clients: int, cached: bool
+) -> tuple[list[Timing], float]:
     """Search for every text, with so many clients at once; the timings, and the seconds it took."""
-    own = threading.local()
+    waiting, timings = iter(texts), []
 
-    def one(text: str) -> Timing:
-        if not hasattr(own, "client"):
-            own.client = httpx.Client(base_url=url, timeout=30, trust_env=False)
-        return search(own.client, collection, text, cached=cached)
+    async def one() -> None:
+        for text in waiting:
+            timings.append(await search(client, collection, text, cached=cached))
 
     started = time.perf_counter()
-    with ThreadPoolExecutor(clients) as pool:
-        return list(pool.map(one, texts)), time.perf_counter() - started
+    await asyncio.gather(*(one() for _ in range(clients)))
+    return timings, time.perf_counter() - started
 
 
 def main() -> None:
@@ -132,29 +133,32 @@ def main() -> None:
     if args.n < 2:
         parser.error("-n must be at least 2")
     try:
-        report(args.url, args.collection, args.n, args.clients)
-    except httpx.TransportError as error:
+        uvloop.run(report(args.url, args.collection, args.n, args.clients))
+    except (httpx.TransportError, OSError) as error:
         sys.exit(f"no search API at {args.url} ({error}); start one with `make demo`")
 
 
-def report(url: str, collection: str | None, n: int, clients: int) -> None:
+async def report(url: str, collection: str | None, n: int, clients: int) -> None:
     """Measure, and print each line as it is known."""
     listed = httpx.get(f"{url}/collections", timeout=30, trust_env=False).json()["collections"]
     if not listed:
         sys.exit("there is no collection to search")
-    collection = collection or listed[0]["collection"]
+    client, collection = BareClient(url), collection or listed[0]["collection"]
     texts = queries(seed=time.time_ns())
-    measure(url, collection, list(itertools.islice(texts, 20)), clients=1, cached=False)  # warm-up
+    await measure(client, collection, list(itertools.islice(texts, 100)), clients=clients, cached=False)  # warm-up
 
-    alone, seconds = measure(url, collection, list(itertools.islice(texts, n)), clients=1, cached=False)
+    alone, seconds = await measure(client, collection, list(itertools.islice(texts, n)), clients=1, cached=False)
     print(line("uncached, 1 client", alone, seconds))
     print(*shares(alone), sep="\n")
-    crowd, seconds = measure(url, collection, list(itertools.islice(texts, 2 * n)), clients=clients, cached=False)
+    crowd, seconds = await measure(
+        client, collection, list(itertools.islice(texts, 2 * n)), clients=clients, cached=False
+    )
     print(line(f"uncached, {clients} clients", crowd, seconds))
     print(*shares(crowd), sep="\n")
-    again, seconds = measure(url, collection, ["a red guitar"] * n, clients=1, cached=True)
+    again, seconds = await measure(client, collection, ["a red guitar"] * n, clients=1, cached=True)
     print(line("cached, 1 client", again, seconds))
     print(*verdicts(crowd, again, clients), sep="\n")
+    client.close()
 
 
 if __name__ == "__main__":
