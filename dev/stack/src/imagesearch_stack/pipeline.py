@@ -8,7 +8,6 @@
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -28,7 +27,7 @@ from imagesearch_contract.settings import (
 )
 from rich.console import Console
 
-from imagesearch_stack import StackError, census, downloads, pictures, provision, servers
+from imagesearch_stack import StackError, census, downloads, pictures, provision, replicas, servers
 from imagesearch_stack.census import Census
 from imagesearch_stack.java import find_java
 from imagesearch_stack.processes import Process, Processes, free_port, require_free
@@ -258,15 +257,7 @@ def _start_services(
             )
         )
         serving = processes.add(
-            Process(
-                "the encoder service",
-                [
-                    *(sys.executable, "-m", "imagesearch_search.serving"),
-                    *("--port", str(ports.encoder), "--dashboard-port", str(ports.dashboard)),
-                ],
-                log=logs / "encoder.log",
-                env=encoder.to_env() | servers.QUIET_MLFLOW,
-            )
+            replicas.start(encoder, port=ports.encoder, log=logs / "encoder.log", dashboard_port=ports.dashboard)
         )
         api = processes.add(
             Process("the search API", [script("imagesearch-search")], log=logs / "search.log", env=search.to_env())

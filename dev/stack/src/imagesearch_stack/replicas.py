@@ -17,13 +17,13 @@ _TITLE: Final = "ray::ServeReplica:encoder"
 """What Ray calls the process of a replica."""
 
 
-def start(settings: EncoderServiceSettings, *, port: int, log: Path) -> Process:
+def start(settings: EncoderServiceSettings, *, port: int, log: Path, dashboard_port: int | None = None) -> Process:
     """Start the encoder service; `wait` waits for all its replicas."""
     command = [sys.executable, "-m", "imagesearch_search.serving", "--port", str(port)]
     cpus = max(1, round(settings.max_replicas * settings.cpus_per_replica))
     return Process(
         "the encoder service",
-        [*command, "--dashboard-port", str(free_port()), "--cpus", str(cpus)],
+        [*command, "--dashboard-port", str(dashboard_port or free_port()), "--cpus", str(cpus)],
         log=log,
         env=settings.to_env() | QUIET_MLFLOW,
     )
