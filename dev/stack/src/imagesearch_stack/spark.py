@@ -6,11 +6,13 @@ So its classes come from an archive (JEP 350), and the compiler that pays off af
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
+
+import pyspark
 
 from imagesearch_stack import StackError
 from imagesearch_stack.downloads import cache_dir, new_directory
@@ -24,24 +26,32 @@ _ARCHIVE_NAME: Final = "classes.jsa"
 def environment() -> dict[str, str]:
     """`JAVA_HOME`, and options by which a driver takes a quarter of the processor time to start.
 
-    The archive (150 MB) is made the first time, which takes half a minute; it is of one JDK and one place of Spark's jars.
+    The archive (150 MB) is made the first time, which takes half a minute; it is of one JDK and of these very jars.
 
     Raises:
         StackError: there is no Java, or Spark does not start at all.
     """
     home = find_java(JAVA, "Spark")
-    archive = cache_dir() / f"spark-{_key(home)}" / _ARCHIVE_NAME
+    jars = Path(pyspark.__file__).parent / "jars"
+    kept = cache_dir() / f"spark-{_digest(home, jars)}"
+    archive = kept / _digest((home / "release").read_text(), *_files(jars)) / _ARCHIVE_NAME
     if not archive.exists():
         with new_directory(archive.parent) as scratch:
             _warm_up(home, f"{_SHORT_LIVED} -XX:ArchiveClassesAtExit={scratch / _ARCHIVE_NAME}")
+        for other in kept.glob("[!.]*"):  # not one that somebody else is making
+            if other != archive.parent:
+                shutil.rmtree(other, ignore_errors=True)
     # Without the archive, or with one that does not fit after all, the JVM starts as ever.
     return _driver(home, f"{_SHORT_LIVED} -XX:SharedArchiveFile={archive} -Xlog:cds=off -Xlog:cds+dynamic=off")
 
 
-def _key(java: Path) -> str:
-    spark = find_spec("pyspark")
-    of = f"{java} {(java / 'release').read_text()} {spark and spark.origin}"
-    return hashlib.blake2s(of.encode(), digest_size=6).hexdigest()
+def _files(directory: Path) -> list[str]:
+    """By which a JVM tells whether they are the files that it has an archive of."""
+    return [f"{file.name} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in sorted(directory.iterdir())]
+
+
+def _digest(*of: object) -> str:
+    return hashlib.blake2s("\n".join(map(str, of)).encode(), digest_size=6).hexdigest()
 
 
 def _driver(java: Path, options: str) -> dict[str, str]:
