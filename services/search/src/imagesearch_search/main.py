@@ -1,5 +1,6 @@
 """`imagesearch-search`: serve the search API. Settings come from the environment (`SearchSettings`)."""
 
+import gc
 import logging
 import sys
 
@@ -20,6 +21,8 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"imagesearch-search: {error}")
     access_log.to_standard_output()
+    gc.collect()
+    gc.freeze()  # what is there now stays: the collector need not look through it again, while somebody waits
     uvicorn.run(
         app,
         host=settings.host,
