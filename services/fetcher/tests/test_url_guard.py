@@ -160,6 +160,7 @@ def test_every_public_host_name_passes(labels: list[str], top: str) -> None:
 )
 @example("http://[v1.x]/")
 @example("http://[::ffff:127.0.0.1%0]/")
+@example("http://[::1]@/")
 def test_any_text_is_either_blocked_or_a_url_with_a_host_that_may_be_public(url: str) -> None:
     try:
         parsed = UrlGuard().check_url(url)

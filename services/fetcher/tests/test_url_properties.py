@@ -1,6 +1,6 @@
 """What `make fuzz` looks for at length, briefly in every run, and always at the same places."""
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ..fuzz.url_properties import check, check_redirect
@@ -32,6 +32,7 @@ def test_whatever_passes_the_guard_is_public_to_the_c_library_and_to_a_second_pa
 
 @settings(derandomize=True, deadline=None, max_examples=200)
 @given(_urls | st.text(max_size=60))
+@example("//[::1]@")
 def test_whatever_a_redirect_may_lead_to_is_public_too(location: str) -> None:
     check_redirect(location)
 

@@ -79,7 +79,7 @@ class UrlGuard:
             FetchError: BLOCKED_URL.
         """
         try:
-            target = self.check_url(str(origin.join(URL(location)).with_fragment(None)))
+            target = self.check_url(str(origin.join(_url(location)).with_fragment(None)))
         except (FetchError, ValueError) as error:
             raise _blocked(f"redirected: {error.detail if isinstance(error, FetchError) else error}") from error
         if origin.scheme == "https" and target.scheme == "http":
@@ -118,7 +118,7 @@ def _parse(url: str) -> URL:
         raise _blocked("white space or a control character in the URL")
     try:
         url.encode()
-        parsed = URL(url)
+        parsed = _url(url)
     except ValueError as error:
         raise _blocked(f"not a URL: {str(error)!a}") from error
     if parsed.scheme not in ("http", "https"):
@@ -128,6 +128,13 @@ def _parse(url: str) -> URL:
     if not parsed.raw_host:
         raise _blocked("no host in the URL")
     return parsed
+
+
+def _url(text: str) -> URL:
+    try:
+        return URL(text)
+    except IndexError as error:  # yarl's own, where nothing but brackets stands in the place of the host
+        raise ValueError("the host is no host") from error
 
 
 def _check_name(host: str) -> None:
