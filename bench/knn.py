@@ -39,6 +39,8 @@ DIMS = 512
 K = 10
 SPREAD = 0.06
 """Of each number around its cluster's centre, where the centre has unit length."""
+WARM_UP = 600
+"""Searches before any counts: until then Elasticsearch's JVM still compiles what it does all the time."""
 KEEP = {"all": 1.0, "half": 0.5, "twentieth": 0.05, "two-hundredth": 0.005}
 """Tag -> the share of pictures that have it."""
 
@@ -189,8 +191,9 @@ def measure(api: str, elasticsearch: str, index: str, world: World, queries: Vec
         httpx.Client(base_url=api, timeout=30, trust_env=False) as client,
         Elasticsearch(elasticsearch, request_timeout=30) as direct,
     ):
-        for number in range(min(20, len(queries))):
-            search(client, number, "all")
+        for number in track(range(WARM_UP), "warming up", console=Console(stderr=True)):
+            search(client, number % len(queries), list(KEEP)[number % len(KEEP)])
+            plainly(direct, index, queries[number % len(queries)], list(KEEP)[number % len(KEEP)])
         for tag, share in KEEP.items():
             nearest = exact(world, queries, tag)
             found, server, waited, asked, alone = [], [], [], [], []
@@ -213,7 +216,8 @@ def search(client: httpx.Client, number: int, tag: str) -> tuple[set[int], dict[
     """The ten that the API finds, the milliseconds of its stages, and the seconds that it took."""
     body = {"collection": "bench", "terms": [{"text": str(number)}], "keyword_weight": 0, "size": K}
     began = time.perf_counter()
-    answer = client.post("/search", json=body | {"filters": {"tags": [tag]} if tag != "all" else {}})
+    filters = {"tags": [tag]} if tag != "all" else {}
+    answer = client.post("/search", json=body | {"filters": filters}, headers={"Cache-Control": "no-cache"})
     seconds = time.perf_counter() - began
     if answer.status_code != httpx.codes.OK:
         raise SystemExit(f"the API answered {answer.status_code}: {answer.text}")

@@ -21,6 +21,12 @@ COMPONENT: Final = "encoder"
 SERVE_PORT: Final = 8000
 GPU: Final = "nvidia.com/gpu"
 
+_ENVIRONMENT: Final = SERVE_ENVIRONMENT | {
+    # Requests go by HAProxy (it comes with Ray) straight to the replicas, which saves a third of the processor time of a
+    # query that is a picture. It listens on all addresses: `isolation` lets nobody but Ray's own pods reach more than Serve's port.
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+}
 _OBJECT_STORE: Final = str(100 * 2**20)  # requests and vectors are small, and what is set aside counts as used
 
 
@@ -100,7 +106,7 @@ def _head(name: str, serving: Serving, settings: OperatorSettings) -> Json:
         settings,
         "ray-head",
         _image(serving, settings),
-        env=values(SERVE_ENVIRONMENT),
+        env=values(_ENVIRONMENT),
         resources={"requests": {"cpu": "150m", "memory": "1536Mi"}, "limits": {"memory": "2Gi"}},
     )
     return {
@@ -117,7 +123,7 @@ def _workers(name: str, serving: Serving, settings: OperatorSettings) -> Json:
         settings,
         "ray-worker",
         _image(serving, settings),
-        env=values(SERVE_ENVIRONMENT),
+        env=values(_ENVIRONMENT),
         resources={"requests": serving.resources.requests, "limits": serving.resources.limits | gpus},
         readinessProbe={
             "httpGet": {"path": "/-/healthz", "port": SERVE_PORT},
