@@ -44,6 +44,8 @@ def fuse(near: Scored, worded: Scored, keyword_weight: float, depth: int) -> lis
         keyword_weight: of the words, 0 to 1.
         depth: how many are kept.
     """
+    if not worded:
+        return [Ranked(picture, score) for picture, score in near[:depth]]
     likeness, bm25 = dict(near), dict(worded)
     spread_likeness, spread_bm25 = _spread(likeness, floor=near[-1][1] if near else 0.0), _spread(bm25, floor=0.0)
 
