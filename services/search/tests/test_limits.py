@@ -193,6 +193,29 @@ async def test_a_wait_has_an_end_and_leaves_nothing_behind():
     assert not gate.full  # somebody may wait again
 
 
+async def test_only_those_wait_who_will_have_a_place_in_time():
+    clock = Clock()
+    gate = Gate(1, patience_seconds=1, clock=clock)
+
+    async def keep_pace(seconds):
+        for _ in range(60):
+            await gate.enter()
+            clock.now += seconds
+            gate.leave()
+            clock.now += 10  # nobody is there: that is no pace
+
+    await keep_pace(0.4)
+    await gate.enter()
+    assert not gate.full
+    gate.leave()
+
+    await keep_pace(0.6)
+    await gate.enter()
+    assert gate.full
+    with pytest.raises(Problem):
+        await gate.enter()
+
+
 async def test_who_gives_up_waiting_takes_no_place():
     gate = Gate(1, patience_seconds=30)
     await gate.enter()

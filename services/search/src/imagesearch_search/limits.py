@@ -14,8 +14,12 @@ from imagesearch_search.problems import OVERLOADED, Problem
 CLIENTS: Final = 10_000
 """Clients that are remembered; 10 000 take about 2 MiB."""
 WINDOW_SECONDS: Final = 60
-PATIENCE_SECONDS: Final = 0.5
-"""How long a search waits for a place: some ten times what one takes on an idle machine."""
+PATIENCE_SECONDS: Final = 0.05
+"""The most that a search waits for a place, and so the most after which it is refused: what one takes on an idle machine."""
+_CERTAINTY: Final = 0.5
+"""The part of the patience within which a place is expected: paces vary."""
+_NEWS: Final = 0.1
+"""The weight of the last place that got free in the pace."""
 _ROUNDING: Final = 1e-6  # seconds
 _NEARLY: Final = 0.01  # requests
 
@@ -69,22 +73,34 @@ class RateLimiter:
 
 
 class Gate:
-    """Lets so many in at once. As many more wait a moment for a place; everybody else is refused, without waiting.
+    """Lets so many in at once. Some more wait a moment for a place; everybody else is refused, without waiting.
 
-    Past what the machine can do, another search at once only makes all of them slower. A queue as long as there are
-    places is served within about the time of one search; a longer one would be work for clients who have given up.
+    Past what the machine can do, another search at once only makes all of them slower. Only those wait who will have a
+    place in time, by the pace at which places get free: whoever is refused is to know it at once.
     """
 
-    def __init__(self, places: int, patience_seconds: float = PATIENCE_SECONDS) -> None:
+    def __init__(
+        self,
+        places: int,
+        patience_seconds: float = PATIENCE_SECONDS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._places = asyncio.Semaphore(places)
         self._queue = places if patience_seconds else 0
         self._patience = patience_seconds
+        self._clock = clock
         self._waiting = 0
+        self._pace = 0.0
+        """Seconds from one place that gets free to the next, while all are taken."""
+        self._since = 0.0
+        """When all places were taken, or when the last one got free since."""
 
     @property
     def full(self) -> bool:
         """Whether whoever comes now is refused."""
-        return self._places.locked() and self._waiting >= self._queue
+        if not self._places.locked():
+            return False
+        return self._waiting >= self._queue or (self._waiting + 1) * self._pace > self._patience * _CERTAINTY
 
     async def enter(self) -> None:
         """Take a place; give it back with `leave`.
@@ -94,17 +110,24 @@ class Gate:
         """
         if self.full:
             raise overloaded()
+        waits = self._places.locked()
         self._waiting += 1
         try:
-            async with asyncio.timeout(self._patience) if self._places.locked() else asyncio.timeout(None):
+            async with asyncio.timeout(self._patience if waits else None):
                 await self._places.acquire()
         except TimeoutError:
             raise overloaded() from None
         finally:
             self._waiting -= 1
+        if not waits:
+            self._since = self._clock()
 
     def leave(self) -> None:
         """Give a place back."""
+        if self._places.locked():
+            now = self._clock()
+            self._pace += _NEWS * (now - self._since - self._pace)
+            self._since = now
         self._places.release()
 
     @asynccontextmanager
