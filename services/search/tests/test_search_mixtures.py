@@ -239,6 +239,7 @@ async def test_without_the_encoder_more_like_this_goes_on_as_it_is(api, encoder)
         ({"filters": {"uploaded": {"from": "yesterday"}}}, "#/filters/uploaded/from", "give a day"),
         ({"filters": {"orientation": ["tall"]}}, "#/filters/orientation/0", "'landscape'"),
         ({"filters": {"size": ["huge"]}}, "#/filters/size/0", "'small'"),
+        ({"filters": {"min_height": 2**31}}, "#/filters/min_height", "less than or equal to 2147483647"),
         ({"collapse": "some"}, "#/collapse", "boolean"),
         ({"facets": ["colour"]}, "#/facets/0", "'license'"),
         ({"sort": "best"}, "#/sort", "'relevance'"),

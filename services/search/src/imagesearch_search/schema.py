@@ -55,7 +55,8 @@ def _numeric(value: object) -> object:
 
 Integer = Annotated[int, BeforeValidator(_numeric)]
 Number = Annotated[float, BeforeValidator(_numeric)]
-Pixels = Annotated[int, Field(ge=1), BeforeValidator(_numeric)]
+Pixels = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_numeric)]
+"""Elasticsearch's `integer` ends there, and it refuses to compare with more."""
 
 
 class Page(BaseModel):
