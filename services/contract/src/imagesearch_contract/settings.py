@@ -352,7 +352,7 @@ class SearchSettings(ElasticsearchSettings, FetchSettings):
         default=(), description="CIDR networks whose `X-Forwarded-For` is believed."
     )
     max_concurrent_searches: int = Field(
-        default=32, gt=0, description="Under way in one process; as many more wait a moment, the rest is refused."
+        default=32, gt=0, description="Under way in one process; a few more wait a moment, the rest is refused."
     )
     request_timeout_seconds: float = Field(
         default=30.0, gt=0, description="For one request, its body included; a client may ask for less."

@@ -37,8 +37,8 @@ def main() -> None:
 def _collect_seldom() -> None:
     """Let the garbage collector look at little, and not often, as it does while somebody waits.
 
-    A search makes thousands of objects and hardly a cycle, and recent rankings hold a quarter of a million: by Python's
-    own thresholds they would all be looked through every few searches (a third of the time of one, by `bench/knn.py`).
+    A search makes thousands of objects and hardly a cycle, and recent rankings hold a quarter of a million, which by
+    Python's own thresholds would be looked through again and again.
     """
     gc.collect()
     gc.freeze()
