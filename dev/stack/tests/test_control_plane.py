@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from imagesearch_stack import StackError
-from imagesearch_stack.control_plane import KubernetesApi, check_built, kuberay_crds
+from imagesearch_stack.control_plane import KubernetesApi, check_built, established, kuberay_crds
 
 pytestmark = pytest.mark.integration
 
@@ -35,6 +35,14 @@ def test_ray_services_are_validated_as_kuberay_does(kubernetes_api: KubernetesAp
 
     with pytest.raises(StackError, match="rayClusterConfig"):
         kubernetes_api.kubectl("apply", "-f", "-", stdin=yaml.safe_dump({**service, "spec": {"serveConfigV2": ""}}))
+
+
+@pytest.mark.parametrize(
+    "status", [{}, {"conditions": None}, {"conditions": [{"type": "Established", "status": "False"}]}]
+)
+def test_a_crd_that_was_just_created_is_not_established(status: dict[str, Any]) -> None:
+    assert not established({"kind": "CustomResourceDefinition", "status": status})
+    assert established({"status": {"conditions": [{"type": "Established", "status": "True"}]}})
 
 
 def test_what_is_not_built_is_named_with_the_command_that_builds_it(

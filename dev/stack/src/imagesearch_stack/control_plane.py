@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
@@ -27,6 +28,7 @@ from imagesearch_stack.processes import Process, Processes, free_port
 from imagesearch_stack.servers import answers_ok
 
 READY_SECONDS: Final = 180.0
+CRD_SECONDS: Final = 60.0
 BINARIES: Final = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
 
 
@@ -60,6 +62,11 @@ class KubernetesApi:
         """What kubectl prints as JSON."""
         return json.loads(self.kubectl(*arguments, "--output", "json"))
 
+    def objects(self, *arguments: str) -> list[Any]:
+        """The objects that kubectl prints, be they one or many."""
+        printed = self.json(*arguments)
+        return printed["items"] if printed["kind"] == "List" else [printed]
+
     def succeeds(self, *arguments: str) -> bool:
         """Whether kubectl succeeds."""
         try:
@@ -73,7 +80,20 @@ class KubernetesApi:
         given = [argument for file in files for argument in ("-f", str(file))]
         # Server-side: KubeRay's are too large for the annotation that kubectl would keep of them.
         self.kubectl("apply", "--server-side", "--force-conflicts", *given)
-        self.kubectl("wait", "--for", "condition=Established", "--timeout", "60s", *given)
+        # kubectl cannot wait for a condition of an object that has no conditions yet, as one just created.
+        deadline = time.monotonic() + CRD_SECONDS
+        while not all(map(established, self.objects("get", *given))):
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"these CRDs were not established within {CRD_SECONDS:.0f} s: {', '.join(map(str, files))}"
+                )
+            time.sleep(0.1)
+
+
+def established(crd: Any) -> bool:
+    """Whether the API server serves what a CRD defines."""
+    conditions = crd.get("status", {}).get("conditions") or []
+    return any(condition["type"] == "Established" and condition["status"] == "True" for condition in conditions)
 
 
 def cluster_home() -> Path:
