@@ -4,6 +4,10 @@ Ours (`decode`, at as many eighths as the model's `min_side` asks for) against P
 picture by picture in turn, each with the resize that follows. Pictures a second are by the CPU time of the one thread:
 per core, whatever else the machine does. The cosines compare with what Pillow's full picture gives: the starter model's
 embedding, and the features of its image tower before they are turned into words, which show smaller differences.
+As a yardstick comes what noise of one grey level, which nobody sees, makes of the same embeddings.
+
+With `--eighths` every size follows at which a JPEG can be decoded and that the model could do with: what bounds ours is
+then seen, the time of the coarser ones and what is lost by them.
 
 Without a folder the pictures are Tux Paint's stamps on a ground with the spectrum of photographs and a sensor's grain.
 Last comes what a process of its own costs.
@@ -14,7 +18,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -23,8 +27,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import simplejpeg
 import torch
-from imagesearch_encoder.runtime.preprocess import Preprocessing, to_pixels
+from imagesearch_encoder.runtime.preprocess import Pixels, Preprocessing, to_pixels
 from imagesearch_encoder.sources import starter_source
 from imagesearch_encoder.starter import StarterImage
 from imagesearch_fetcher.decode import decode
@@ -33,7 +38,13 @@ from imagesearch_stack.downloads import stamps_dir
 from PIL import Image, ImageOps
 from torch.nn.functional import cosine_similarity
 
-SIZES = {"1024 x 768": (1024, 768), "Flickr 640": (640, 480), "Flickr 500": (500, 375)}
+SIZES = {
+    "camera, 4000 x 3000": (4000, 3000),
+    "Flickr 2048": (2048, 1536),
+    "Flickr 1024": (1024, 768),
+    "Flickr 640": (640, 480),
+    "Flickr 500": (500, 375),
+}
 QUALITY = 90
 MAX_PIXELS = 40_000_000
 GRAIN = 1.0
@@ -49,6 +60,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path, help="photographs, of any size and format")
     parser.add_argument("-n", type=int, default=60, help="pictures")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--eighths", action="store_true", help="every size at which a JPEG can be decoded, too")
     args = parser.parse_args()
     sources = list(photographs(args.folder, args.n) if args.folder else stamps(args.n))
     with tempfile.TemporaryDirectory() as scratch:
@@ -62,17 +74,40 @@ def main() -> None:
         kilobytes = statistics.median(map(len, jpegs)) / 1000
         print(f"{name}: {len(jpegs)} pictures, median {kilobytes:.0f} kB")
         for label, prescribed in (("padded, as the starter model", how), ("cropped, as CLIP", clip)):
-            compare(label, jpegs, prescribed, tower, args.rounds)
-    isolation([jpeg(source, SIZES["1024 x 768"]) for source in sources], how.min_side)
+            ways = usual(prescribed) | (eighths(size, prescribed) if args.eighths else {})
+            compare(label, jpegs, prescribed, tower, ways, args.rounds)
+    isolation([jpeg(source, SIZES["Flickr 1024"]) for source in sources], how.min_side)
 
 
-def compare(label: str, jpegs: Sequence[bytes], how: Preprocessing, tower: StarterImage, rounds: int) -> None:
-    """Time every way on every picture, and print a line for each."""
-    ways: dict[str, Decode] = {
+def usual(how: Preprocessing) -> dict[str, Decode]:
+    """The ways to compare."""
+    return {
         "Pillow, in full": pillow,
         "Pillow, draft": partial(pillow, draft=how.min_side),
         "ours": partial(decode, max_pixels=MAX_PIXELS, min_side=how.min_side),
     }
+
+
+def eighths(size: tuple[int, int], how: Preprocessing) -> dict[str, Decode]:
+    """Every size at which the model is given no more than a JPEG of `size` has: its own pixels, or fewer."""
+    ways: dict[str, Decode] = {}
+    for eighth in range(1, 8):
+        sides = [-(-side * eighth // 8) for side in size]
+        looked_at = max(sides) if how.resize == "pad" else min(sides)
+        if looked_at >= how.height:
+            ways[f"at {eighth} eighths"] = partial(scaled, size=(sides[0], sides[1]))
+    return ways
+
+
+def compare(
+    label: str,
+    jpegs: Sequence[bytes],
+    how: Preprocessing,
+    tower: StarterImage,
+    ways: Mapping[str, Decode],
+    rounds: int,
+) -> None:
+    """Time every way on every picture, and print a line for each."""
     seconds = dict.fromkeys(ways, 0.0)
     for _ in range(rounds):
         for data in jpegs:
@@ -80,17 +115,25 @@ def compare(label: str, jpegs: Sequence[bytes], how: Preprocessing, tower: Start
                 started = time.thread_time()
                 to_pixels([way(data)], how)
                 seconds[name] += time.thread_time() - started
-    full = to_pixels([pillow(data) for data in jpegs], how)
+    full = pixels_by(pillow, jpegs, how)
     print(f"  {label} (min_side {how.min_side})")
     for name, way in ways.items():
         rate = rounds * len(jpegs) / seconds[name]
         ratio = seconds["Pillow, in full"] / seconds[name]
-        first, second = cosines(tower, full, to_pixels([way(data) for data in jpegs], how))
+        first, second = cosines(tower, full, pixels_by(way, jpegs, how))
         print(f"    {name:<16} {rate:6.0f} pictures/s  x {ratio:.2f}   embedding {first}   features {second}")
+    noise = np.random.default_rng(0).integers(-1, 2, full.shape)
+    first, second = cosines(tower, full, (full + noise).clip(0, 255).astype(np.uint8))
+    print(f"    {'noise of one grey level':<40} embedding {first}   features {second}")
+
+
+def pixels_by(way: Decode, jpegs: Sequence[bytes], how: Preprocessing) -> Pixels:
+    """What the model is given; one picture after the other, for the full ones are large."""
+    return np.concatenate([to_pixels([way(data)], how) for data in jpegs])
 
 
 @torch.inference_mode()
-def cosines(tower: StarterImage, some: np.ndarray, others: np.ndarray) -> Iterator[str]:
+def cosines(tower: StarterImage, some: Pixels, others: Pixels) -> Iterator[str]:
     """The minimum and the mean over the pictures, of embeddings and of features."""
     classifier: Any = tower.classifier
 
@@ -122,7 +165,7 @@ def isolation(jpegs: Sequence[bytes], min_side: int) -> None:
     many = list(islice(cycle(jpegs), ISOLATED))
     there_cpu, there_clock = cost(lambda: there([jpegs[0], *many]))
     here_cpu, here_clock = cost(lambda: [ours(data) for data in many])
-    print("decoding alone, 1024 x 768, ms of CPU time (ms by the clock)")
+    print("decoding alone, Flickr 1024, ms of CPU time (ms by the clock)")
     for name, cpu, clock in (
         ("here", here_cpu, here_clock),
         ("in a process of its own", there_cpu - start_cpu, there_clock - start_clock),
@@ -152,10 +195,16 @@ def pillow(data: bytes, draft: int | None = None) -> Image.Image:
         return image.convert("RGB")
 
 
+def scaled(data: bytes, size: tuple[int, int]) -> Image.Image:
+    """At the eighths that give at least `size`."""
+    return Image.fromarray(simplejpeg.decode_jpeg(data, "RGB", min_width=size[0], min_height=size[1]))
+
+
 def jpeg(picture: Image.Image, size: tuple[int, int]) -> bytes:
-    """As Flickr keeps it."""
+    """As Flickr keeps it; a picture that is enlarged for it gets the grain that it would have."""
+    fitted = ImageOps.fit(picture, size, Image.Resampling.BICUBIC)
     out = BytesIO()
-    ImageOps.fit(picture, size, Image.Resampling.BICUBIC).save(out, "JPEG", quality=QUALITY)
+    (grainy(fitted, seed=0) if size > picture.size else fitted).save(out, "JPEG", quality=QUALITY)
     return out.getvalue()
 
 
@@ -172,8 +221,13 @@ def stamps(n: int) -> Iterator[Image.Image]:
         ground = grainy_ground(seed, 1024, 768)
         stamp = ImageOps.contain(Image.open(path).convert("RGBA"), ground.size, Image.Resampling.BICUBIC)
         ground.paste(stamp, ((ground.width - stamp.width) // 2, (ground.height - stamp.height) // 2), stamp)
-        noise = np.random.default_rng(seed).normal(scale=GRAIN, size=(ground.height, ground.width, 1))
-        yield Image.fromarray((np.asarray(ground) + noise).clip(0, 255).astype(np.uint8))
+        yield grainy(ground, seed)
+
+
+def grainy(picture: Image.Image, seed: int) -> Image.Image:
+    """With the noise of a sensor."""
+    noise = np.random.default_rng(seed).normal(scale=GRAIN, size=(picture.height, picture.width, 1))
+    return Image.fromarray((np.asarray(picture) + noise).clip(0, 255).astype(np.uint8))
 
 
 def grainy_ground(seed: int, width: int, height: int) -> Image.Image:

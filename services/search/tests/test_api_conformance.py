@@ -55,6 +55,15 @@ CONFIG = SchemathesisConfig.from_dict(
     }
 )
 schema = schemathesis.openapi.from_dict(DOCUMENT, config=CONFIG)
+
+
+@schema.hook
+def filter_case(_: schemathesis.HookContext, case: schemathesis.Case) -> bool:
+    """Leave out forms with an empty array: it is sent as no field at all, and none is not wrong, as is expected of it."""
+    is_form = case.media_type == "multipart/form-data" and isinstance(case.body, dict)
+    return not (is_form and [] in case.body.values())
+
+
 examples = examples_of(
     max_examples=EXAMPLES, derandomize=EXAMPLES < 100, deadline=None, suppress_health_check=list(HealthCheck)
 )

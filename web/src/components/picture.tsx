@@ -6,6 +6,7 @@ import "./picture.css";
 type Props = {
   sources: (string | null | undefined)[];
   alt: string;
+  /** Seen at once: it is loaded before the others. */
   eager?: boolean;
   /** No source could be loaded. */
   onMissing?: (() => void) | undefined;
@@ -37,6 +38,7 @@ export function Picture({ sources, alt, eager = false, onMissing, onLoaded }: Pr
       src={src}
       alt={alt}
       loading={eager ? "eager" : "lazy"}
+      fetchPriority={eager ? "high" : "auto"}
       decoding="async"
       referrerPolicy="no-referrer"
       data-loaded={width > 0}

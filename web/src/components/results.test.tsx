@@ -6,10 +6,17 @@ import { heading, open, status, tiles } from "../test-page.tsx";
 
 test("each picture has its title as text, its score, and its author and licence with their links", async () => {
   open(fakeApi([hit()]), "/?q=duck");
-  expect((await screen.findByRole("img", { name: "A duck" })).getAttribute("loading")).toBe("lazy");
+  expect(await screen.findByRole("img", { name: "A duck" })).toBeTruthy();
   expect(screen.getByText("0.81")).toBeTruthy();
   expect(screen.getByRole("link", { name: "Ada Example" })).toHaveProperty("href", "https://people.example/ada");
   expect(screen.getByRole("link", { name: "CC BY 2.0" })).toHaveProperty("href", "https://licences.example/by");
+});
+
+test("the pictures that are seen first are loaded first, the others when they come near", async () => {
+  open(fakeApi(hits(6)), "/?q=duck");
+  await tiles();
+  const loading = screen.getAllByRole("img").map((each) => each.getAttribute("loading"));
+  expect(loading).toEqual(["eager", "eager", "eager", "eager", "lazy", "lazy"]);
 });
 
 test("a picture that was found by its words alone says so in place of a score", async () => {

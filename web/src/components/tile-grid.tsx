@@ -5,6 +5,9 @@ import { Copies } from "./copies.tsx";
 import { type PictureActions, type PictureNews, Tile } from "./tile.tsx";
 import "./tile-grid.css";
 
+/** Pictures that are seen before anybody scrolls, on a phone; the bandwidth of a slow network is theirs first. */
+const SEEN_FIRST = 4;
+
 type Props = {
   api: Api;
   collection: string;
@@ -22,6 +25,7 @@ export function TileGrid({ api, collection, hits, weakFrom, dead, actions, news 
   const { words } = useLanguage();
   const [opened, setOpened] = useState<ReadonlySet<string>>(new Set());
   const toggle = (id: string) => setOpened(opened.has(id) ? without(opened, id) : new Set([...opened, id]));
+  const seenFirst = new Set(hits.slice(0, SEEN_FIRST));
   const tiles = (some: Hit[]) => (
     <ul className="grid">
       {some.map((hit) => {
@@ -30,7 +34,13 @@ export function TileGrid({ api, collection, hits, weakFrom, dead, actions, news 
         return (
           <Fragment key={hit.id}>
             {!isDead && (
-              <Tile hit={hit} actions={actions} news={news} copies={{ shown, onToggle: () => toggle(hit.id) }} />
+              <Tile
+                hit={hit}
+                eager={seenFirst.has(hit)}
+                actions={actions}
+                news={news}
+                copies={{ shown, onToggle: () => toggle(hit.id) }}
+              />
             )}
             {shown && <Copies api={api} collection={collection} hit={hit} dead={dead} actions={actions} news={news} />}
           </Fragment>

@@ -22,13 +22,14 @@ export type PictureNews = { onMissing: (id: string) => void; onLoaded: () => voi
 
 type Props = {
   hit: Hit;
+  eager?: boolean;
   actions: PictureActions;
   news: PictureNews;
   /** Whether its near duplicates are shown, and how that is changed; none for what is one of them itself. */
   copies?: { shown: boolean; onToggle: () => void };
 };
 
-export function Tile({ hit, actions, news, copies }: Props) {
+export function Tile({ hit, eager = false, actions, news, copies }: Props) {
   const { words } = useLanguage();
   const [missing, setMissing] = useState(false);
   const title = titleOf(hit, words);
@@ -47,6 +48,7 @@ export function Tile({ hit, actions, news, copies }: Props) {
             <Picture
               sources={[hit.thumbnail_url, hit.url]}
               alt={title}
+              eager={eager}
               onMissing={() => {
                 setMissing(true);
                 news.onMissing(hit.id);
