@@ -158,11 +158,12 @@ async def test_what_was_found_can_be_ordered_by_date_page_by_page(api, put):
     assert await found(api, {"text": "boat"}, **body | {"from": 2}) == ["day-1"]
 
 
-async def test_the_pages_of_a_search_fit_together_while_pictures_come(api, put):
+async def test_the_pages_of_a_search_fit_together_while_pictures_come_and_are_calibrated(api, put):
     for number in range(30):
         put(f"test:{number:02}", 1, 0, 0, number)
     first = await found(api, {"text": "dog"}, size=10, keyword_weight=0)
     put("test:new", 1, 0, 0, 0)
+    await calibrated(api, {"text": "boat"})
 
     second = await found(api, {"text": "dog"}, size=10, keyword_weight=0, **{"from": 10})
     third = await found(api, {"text": "dog"}, size=10, keyword_weight=0, **{"from": 20})
@@ -233,6 +234,7 @@ async def test_without_the_encoder_more_like_this_goes_on_as_it_is(api, encoder)
         ({"terms": [{"image_base64": "!"}]}, "#/terms/0/image_base64", "not base64"),
         ({"terms": [{"id": "test:nobody"}]}, "#/terms/0/id", "no picture 'test:nobody'"),
         ({"terms": [{"text": "dog"}, {"text": "dog", "weight": -1}]}, "#/terms", "cancel each other out"),
+        ({"terms": [{"text": "dog", "weight": 0}]}, "#/terms", "none counts"),
         ({"terms": [{"text": "dog", "weight": 11}]}, "#/terms/0/weight", "less than or equal to 10"),
         ({"terms": [{"text": "dog"}] * 17}, "#/terms", "at most 16"),
         ({"filters": {"colour": ["red"]}}, "#/filters/colour", "not permitted"),

@@ -56,6 +56,12 @@ def test_terms_that_cancel_each_other_out_are_refused():
         query.mixture([packed(0.6, 0.8), packed(0.6, 0.8)], [1, -1])
 
 
+@pytest.mark.parametrize("weight", [0, -0.0, 1e-320])
+def test_a_term_of_no_weight_is_refused(weight):
+    with pytest.raises(Problem, match="none counts"):
+        query.mixture([packed(1e-7, 0)], [weight * -1])
+
+
 def test_only_texts_that_count_for_a_picture_are_looked_for_as_words():
     wanted = [Wanted(text="a boat"), Wanted(id="a:1"), Wanted(text="red", weight=0.1), Wanted(text="rain", weight=-1)]
 

@@ -132,15 +132,15 @@ def mixture(vectors: Sequence[bytes], weights: Sequence[float]) -> bytes:
         weights: of each; below 0 it counts against.
 
     Raises:
-        Problem: the terms cancel each other out.
+        Problem: the terms cancel each other out, or none has any weight.
     """
     if len(vectors) == 1 and weights[0] > 0:
         return vectors[0]
     columns = zip(*map(floats, vectors), strict=True)
     summed = [sum(weight * x for weight, x in zip(weights, column, strict=True)) for column in columns]
     length = math.hypot(*summed)
-    if length < _NOTHING_LEFT * sum(map(abs, weights)):
-        raise fault("terms", "the terms cancel each other out; give one of them more weight")
+    if length <= _NOTHING_LEFT * sum(map(abs, weights)):
+        raise fault("terms", "the terms cancel each other out, or none counts; give one of them more weight")
     return struct.pack(f"<{len(summed)}f", *(x / length for x in summed))
 
 

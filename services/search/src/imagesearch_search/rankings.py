@@ -104,12 +104,18 @@ class Rankings:
         for facet in options.facets:
             if bodies.is_filtered(options.filters, facet):
                 filters[facet] = bodies.without(options.filters, facet)
+
+        def good(kept: Ranking) -> bool:
+            """Later pages go on with the order of the first, though the collection was calibrated meanwhile."""
+            return options.from_ > 0 or scale is None or kept.strong is not None
+
         found = await asyncio.gather(
             *(
                 self._kept.get(
-                    (index, sought, scale, options.collapse, each.model_dump_json()),
+                    (index, sought, options.collapse, each.model_dump_json()),
                     partial(self._rank, index, sought, each, scale, collapse=options.collapse),
                     fresh=fresh,
+                    good=good,
                 )
                 for each in filters.values()
             )

@@ -23,15 +23,24 @@ class Recent(Generic[T]):
         self._under_way: dict[Hashable, asyncio.Task[T]] = {}
         self._waiting: Counter[asyncio.Task[T]] = Counter()
 
-    async def get(self, key: Hashable, make: Callable[[], Awaitable[T]], *, fresh: bool = False) -> T:
-        """What is kept under `key`, made by `make` where it is not known or too old; `fresh` makes it in any case.
+    async def get(
+        self,
+        key: Hashable,
+        make: Callable[[], Awaitable[T]],
+        *,
+        fresh: bool = False,
+        good: Callable[[T], bool] = lambda _: True,
+    ) -> T:
+        """What is kept under `key`, made by `make` where it is not known, too old or not `good`; `fresh` makes it in any case.
 
         It is made in a task of its own: the first to ask may leave without failing those who wait with it.
         When all have left, it is stopped.
         """
-        if not fresh and (known := self._known.get(key)) and self._clock() - known[0] <= self._max_age_seconds:
-            self._known.move_to_end(key)
-            return known[1]
+        if not fresh and (known := self._known.get(key)):
+            made_at, value = known
+            if self._clock() - made_at <= self._max_age_seconds and good(value):
+                self._known.move_to_end(key)
+                return value
         task = None if fresh else self._under_way.get(key)
         if task is None:
             task = asyncio.ensure_future(self._make(key, make))
