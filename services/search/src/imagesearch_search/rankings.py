@@ -15,7 +15,10 @@ from imagesearch_search.schema import FacetName, Filters, Options
 
 CAPACITY: Final = 256
 """Recent orders that are kept; a thousand pictures take 150 KiB."""
-KEPT_SECONDS: Final = 30.0
+FRESH_SECONDS: Final = 30.0
+"""Then a search is ranked anew."""
+PAGED_SECONDS: Final = 600.0
+"""So long its later pages go on with the order of the first: whoever looks at pictures takes their time."""
 
 
 class Sought(NamedTuple):
@@ -49,6 +52,7 @@ class Ranking(NamedTuple):
     available: int
     strong: int | None
     """So many of the first are strong matches; None where it cannot be told."""
+    made_at: float
 
     @property
     def ids(self) -> list[str]:
@@ -82,7 +86,8 @@ class Rankings:
     def __init__(self, index: Index, depth: int, clock: Callable[[], float]) -> None:
         self._index = index
         self._depth = depth
-        self._kept: Recent[Ranking] = Recent(CAPACITY, max_age_seconds=KEPT_SECONDS, clock=clock)
+        self._clock = clock
+        self._kept: Recent[Ranking] = Recent(CAPACITY)
 
     async def of(
         self, index: str, sought: Sought, options: Options, scale: Scale | None, *, fresh: bool
@@ -106,8 +111,11 @@ class Rankings:
                 filters[facet] = bodies.without(options.filters, facet)
 
         def good(kept: Ranking) -> bool:
-            """Later pages go on with the order of the first, though the collection was calibrated meanwhile."""
-            return options.from_ > 0 or scale is None or kept.strong is not None
+            age = self._clock() - kept.made_at
+            if options.from_ > 0:
+                return age <= PAGED_SECONDS
+            is_calibrated_since = scale is not None and kept.strong is None
+            return age <= FRESH_SECONDS and not is_calibrated_since
 
         found = await asyncio.gather(
             *(
@@ -127,6 +135,7 @@ class Rankings:
     async def _rank(
         self, index: str, sought: Sought, filters: Filters, scale: Scale | None, *, collapse: bool
     ) -> Ranking:
+        made_at = self._clock()
         depth = self._depth + len(sought.judged)
         *found, counted = await self._index.search(
             index,
@@ -144,7 +153,7 @@ class Rankings:
         strong = None
         if scale is not None:
             others, strong = ranking.strong_first(others, scale)
-        ranked = Ranking(tuple(others), counted["hits"]["total"]["value"], strong)
+        ranked = Ranking(tuple(others), counted["hits"]["total"]["value"], strong, made_at)
         return ranked.with_duplicates_behind(fingerprints) if collapse else ranked
 
 

@@ -1,8 +1,6 @@
 """What was made recently, kept: people page, reload and type the same words."""
 
 import asyncio
-import math
-import time
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
@@ -13,13 +11,9 @@ T = TypeVar("T")
 class Recent(Generic[T]):
     """Least recently used out; what is being made is not made a second time (single flight)."""
 
-    def __init__(
-        self, capacity: int, *, max_age_seconds: float = math.inf, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._max_age_seconds = max_age_seconds
-        self._clock = clock
-        self._known: OrderedDict[Hashable, tuple[float, T]] = OrderedDict()
+        self._known: OrderedDict[Hashable, T] = OrderedDict()
         self._under_way: dict[Hashable, asyncio.Task[T]] = {}
         self._waiting: Counter[asyncio.Task[T]] = Counter()
 
@@ -31,16 +25,14 @@ class Recent(Generic[T]):
         fresh: bool = False,
         good: Callable[[T], bool] = lambda _: True,
     ) -> T:
-        """What is kept under `key`, made by `make` where it is not known, too old or not `good`; `fresh` makes it in any case.
+        """What is kept under `key`, made by `make` where it is not known or not `good`; `fresh` makes it in any case.
 
         It is made in a task of its own: the first to ask may leave without failing those who wait with it.
         When all have left, it is stopped.
         """
-        if not fresh and (known := self._known.get(key)):
-            made_at, value = known
-            if self._clock() - made_at <= self._max_age_seconds and good(value):
-                self._known.move_to_end(key)
-                return value
+        if not fresh and key in self._known and good(self._known[key]):
+            self._known.move_to_end(key)
+            return self._known[key]
         task = None if fresh else self._under_way.get(key)
         if task is None:
             task = asyncio.ensure_future(self._make(key, make))
@@ -56,7 +48,7 @@ class Recent(Generic[T]):
 
     async def _make(self, key: Hashable, make: Callable[[], Awaitable[T]]) -> T:
         made = await make()
-        self._known[key] = (self._clock(), made)
+        self._known[key] = made
         self._known.move_to_end(key)
         while len(self._known) > self._capacity:
             self._known.popitem(last=False)
