@@ -187,14 +187,14 @@ async def test_clients_without_patience_do_not_make_the_encoder_look_dead(api, h
 
 
 @pytest.mark.parametrize("settings", [SearchSettings(encoder_timeout_seconds=30, request_timeout_seconds=0.1)])
-@pytest.mark.parametrize("headers", [{}, {"X-Request-Timeout": "60"}, {"X-Request-Timeout": "inf"}])
+@pytest.mark.parametrize("headers", [{}, {"X-Request-Timeout": "60"}, {"X-Request-Timeout": "1e999"}])
 async def test_the_servers_own_limit_holds_in_any_case(api, held, settings, headers):
     answer = await api.post("/text_search", json={"collection": "zoo", "query": "dog"}, headers=headers)
 
     assert answer.status_code == 504
 
 
-@pytest.mark.parametrize("seconds", ["soon", "", "0", "-1", "nan", "1e999999x"])
+@pytest.mark.parametrize("seconds", ["soon", "", "0", "-1", "1_0", "inf", "nan", "1e999999x"])
 async def test_a_time_that_is_none_is_refused(api, seconds):
     answer = await api.post(
         "/text_search", json={"collection": "zoo", "query": "dog"}, headers={"X-Request-Timeout": seconds}

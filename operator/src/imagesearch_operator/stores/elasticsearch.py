@@ -50,6 +50,15 @@ class View:
         """The same, with an index of the platform's own."""
         return replace(self, platform=self.platform | {index})
 
+    def pointing(self, alias: str, index: str, documents: int) -> "View":
+        """The same, with an alias that points to an index alone, which has so many documents."""
+        counted = {**self.documents.get(alias, {}), index: documents}
+        return replace(
+            self,
+            documents={**self.documents, alias: counted},
+            aliases={**self.aliases, alias: frozenset({index})},
+        )
+
     def without_index(self, index: str) -> "View":
         """The same, without an index."""
         alias = _collection(index) or ""
@@ -142,7 +151,7 @@ class Indices:
         metrics.WRITES.labels("create", "Index").inc()
 
     async def point(self, namespace: str, collection: str, index: str) -> None:
-        """Let the collection's alias point to this index alone, in one step.
+        """Let the collection's alias point to this index alone, in one step, once all that was written to it is found.
 
         Raises:
             StoreError: Elasticsearch refused.
@@ -152,10 +161,13 @@ class Indices:
             holders = await self._holders(alias)
             if holders == {index}:
                 return
+            # By itself an index refreshes every few seconds: searches would miss what came last.
+            await self._client.indices.refresh(index=index)
+            documents = (await self._client.count(index=index))["count"]
             gone = [{"remove": {"index": holder, "alias": alias}} for holder in sorted(holders - {index})]
             await self._client.indices.update_aliases(actions=[*gone, {"add": {"index": index, "alias": alias}}])
         metrics.WRITES.labels("update", "Alias").inc()
-        self._memory.note(lambda seen: replace(seen, aliases={**seen.aliases, alias: frozenset({index})}))
+        self._memory.note(partial(View.pointing, alias=alias, index=index, documents=documents))
 
     async def drop(self, indices: Iterable[str]) -> None:
         """Delete indices, and what the platform's own say of them; an alias goes with the last of its own.

@@ -8,6 +8,7 @@ on and a time by which it must be done, and stops the work when nobody waits for
 
 import asyncio
 import math
+import re
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
@@ -33,6 +34,8 @@ TIMEOUT_HEADER: Final = "X-Request-Timeout"
 OPEN_TAG: Final = "health"
 """Routes of this tag are for whoever looks after the process: no key, no limit, no place."""
 _SITE_BITS: Final = 64
+_NUMBER: Final = re.compile(r"(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+"""As JSON writes those that are not below 0; Python's `float` reads much else."""
 
 Guarded = Callable[[Scope], bool]
 
@@ -155,11 +158,8 @@ def seconds_of(headers: Headers, most: float) -> float:
     given = headers.get(TIMEOUT_HEADER)
     if given is None:
         return most
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = math.nan
-    if not seconds > 0:  # nor NaN
+    seconds = float(given) if _NUMBER.fullmatch(given) else 0.0
+    if seconds == 0:
         raise Problem(INVALID_REQUEST, f"{TIMEOUT_HEADER} is a number of seconds above 0, such as 2.5.")
     return min(seconds, most)
 
