@@ -189,7 +189,7 @@ def test_queries_by_the_dozen_get_a_second_replica(first: Collection) -> None:
     for asker in askers:
         asker.start()
     try:
-        first.wait_until("a second worker serves", lambda: len(serving_workers(first)) == 2, 240)
+        first.wait_until("a second worker serves", lambda: len(serving_workers(first)) == 2, 400)
     finally:
         stop.set()
         for asker in askers:
