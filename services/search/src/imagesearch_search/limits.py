@@ -14,8 +14,8 @@ from imagesearch_search.problems import OVERLOADED, Problem
 CLIENTS: Final = 10_000
 """Clients that are remembered; 10 000 take about 2 MiB."""
 WINDOW_SECONDS: Final = 60
-PATIENCE_SECONDS: Final = 0.05
-"""The most that a search waits for a place, and so the most after which it is refused: what one takes on an idle machine."""
+PATIENCE_SECONDS: Final = 0.025
+"""The most that a search waits for a place, and so the most after which it is refused: less than one takes."""
 _CERTAINTY: Final = 0.5
 """The part of the patience within which a place is expected: paces vary."""
 _NEWS: Final = 0.1
