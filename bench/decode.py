@@ -89,7 +89,7 @@ def usual(how: Preprocessing) -> dict[str, Decode]:
 
 
 def eighths(size: tuple[int, int], how: Preprocessing) -> dict[str, Decode]:
-    """Every size at which the model is given no more than a JPEG of `size` has: its own pixels, or fewer."""
+    """Every size below the full one at which nothing has to be enlarged for the model."""
     ways: dict[str, Decode] = {}
     for eighth in range(1, 8):
         sides = [-(-side * eighth // 8) for side in size]
@@ -204,7 +204,8 @@ def jpeg(picture: Image.Image, size: tuple[int, int]) -> bytes:
     """As Flickr keeps it; a picture that is enlarged for it gets the grain that it would have."""
     fitted = ImageOps.fit(picture, size, Image.Resampling.BICUBIC)
     out = BytesIO()
-    (grainy(fitted, seed=0) if size > picture.size else fitted).save(out, "JPEG", quality=QUALITY)
+    is_enlarged = fitted.width > picture.width or fitted.height > picture.height
+    (grainy(fitted, seed=0) if is_enlarged else fitted).save(out, "JPEG", quality=QUALITY)
     return out.getvalue()
 
 

@@ -53,6 +53,7 @@ class Ranking(NamedTuple):
     strong: int | None
     """So many of the first are strong matches; None where it cannot be told."""
     made_at: float
+    """In seconds, by the clock of `Rankings`."""
 
     @property
     def ids(self) -> list[str]:
